@@ -1,7 +1,7 @@
 """config/relayfilter.toml as types. Each table belongs to the room that uses it; this is where they meet.
 
-Everything is decoded strictly: an unknown key, a wrong type or a value out of range stops the start, with file, line and
-path.
+Everything is decoded strictly: an unknown key, a wrong type or a value out of range stops the start, with file, line
+and path.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from relayfilter import strict_toml
 from relayfilter.errors import ConfigError
 from relayfilter.inspection.settings import ClassifySettings
-from relayfilter.media.hashlist import HashListSettings, HashLists, read_list
+from relayfilter.media.hashlist import HashList, HashLists, HashListSettings, parse_hash_list
 from relayfilter.policy.rules import Policy, load_policy
 from relayfilter.remote.settings import FetchSettings
 from relayfilter.upstream.lemmy import UpstreamSettings
@@ -37,7 +37,7 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Deliveries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`deadline`: seconds for keys and media of one delivery. `drain`: seconds that deliveries under way get at stop."""
+    """`deadline`: seconds for keys and media of one delivery. `drain`: seconds to finish deliveries at stop."""
 
     deadline: Seconds = 8.0
     drain: Seconds = 20.0
@@ -78,7 +78,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fetch: FetchSettings = FetchSettings()
     classify: ClassifySettings = ClassifySettings()
     processes: Processes = Processes()
-    lists: tuple[HashListSettings, ...] = ()
+    hash_lists: tuple[HashListSettings, ...] = ()
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -88,10 +88,6 @@ class Loaded(msgspec.Struct, frozen=True):
     config: Config
     policy: Policy
     lists: HashLists
-
-    @property
-    def ledger_path(self) -> Path:
-        return Path(self.config.state.directory) / "ledger.sqlite"
 
 
 def load_config(file: Path) -> Config:
@@ -104,8 +100,13 @@ def load_all(file: Path) -> Loaded:
     config = load_config(file)
     policy_file = file.parent / config.policy.file
     policy = load_policy(_read(policy_file, str(policy_file)), str(policy_file))
-    lists = [read_list(settings, _read(at := file.parent / settings.file, str(at)), str(at)) for settings in config.lists]
+    lists = [_read_list(settings, file.parent / settings.file) for settings in config.hash_lists]
     return Loaded(file, config, policy, HashLists(lists))
+
+
+def _read_list(settings: HashListSettings, file: Path) -> HashList:
+    named = msgspec.structs.replace(settings, file=str(file))
+    return parse_hash_list(_read(file, str(file)), named)
 
 
 def _read(file: Path, name: str) -> str:

@@ -7,6 +7,7 @@ changes its input. Media are never fetched for a sender who is not verified. Mal
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -22,11 +23,12 @@ from relayfilter.media.finding import MediaReport, Uninspectable
 from relayfilter.policy.decide import decide
 from relayfilter.policy.evidence import Decision, Evidence, InspectedMedia, Verb
 from relayfilter.policy.rules import Policy
-from relayfilter.remote.actor_keys import ActorKeys
+from relayfilter.remote.actor_keys import ActorKeys, KeyAnswer
 from relayfilter.request import InboxRequest
 from relayfilter.signatures.claim import Claim, precheck, read_claim, verify
-from relayfilter.signatures.owner import check_owner, host_of
+from relayfilter.signatures.owner import check_ids, instance_of
 from relayfilter.signatures.result import (
+    ActorKey,
     BadSignature,
     KeyUnavailable,
     NoSignature,
@@ -68,7 +70,7 @@ class Outcome(msgspec.Struct, frozen=True):
     reason: str
     detail: str | None = None
     activity: Activity | None = None
-    claim: Claim | None = None
+    claim: Claim | NoSignature | BadSignature | None = None
     sender: SignatureResult | None = None
     media: tuple[InspectedMedia, ...] = ()
     decision: Decision | None = None
@@ -90,80 +92,88 @@ async def judge(request: InboxRequest, street: Street) -> Outcome:
     if not isinstance(sender, Verified) or (sender.scheme == "rfc9421" and street.rfc9421 == "reject"):
         return not_admitted(activity, claim, sender, laps.millis)
 
-    refs = find_media(activity.document)
-    media = await street.inspector.inspect(refs.refs, deadline=deadline)
-    if refs.truncated:
-        media = (*media, _TOO_MANY_REFS)
+    media = await look(activity, street.inspector, deadline)
     laps.end("inspect")
 
-    evidence = gather(activity, sender, media)
-    decision = decide(street.policy, evidence, enforceable=street.enforceable)
+    decision = decide(street.policy, gather(activity, sender, media), enforceable=street.enforceable)
     laps.end("decide")
-    known = Outcome("rejected", 200 if decision.silent else 403, decision.reason, None, activity, claim, sender, media)
+    known = partial(Outcome, activity=activity, claim=claim, sender=sender, media=media, decision=decision)
     if decision.action not in ("accept", *street.enforceable):
-        return msgspec.structs.replace(known, decision=decision, timings=laps.millis)
+        return known("rejected", 200 if decision.silent else 403, decision.reason, timings=laps.millis)
 
     try:
         with trio.CancelScope(shield=True):  # Lemmy may have recorded the id: its answer must be heard
             forwarded = await street.upstream.forward(request)
     except UpstreamUnavailable as unavailable:
-        verdict, status, reason, detail = "deferred", 503, "upstream-unavailable", unavailable.reason
-        forwarded = None
-    else:
-        verdict, status, reason, detail = "accepted", forwarded.response.status, decision.reason, None
+        laps.end("forward")
+        return known("deferred", 503, "upstream-unavailable", unavailable.reason, timings=laps.millis)
     laps.end("forward")
-    return msgspec.structs.replace(
-        known, verdict=verdict, status=status, reason=reason, detail=detail,
-        decision=decision, forwarded=forwarded, timings=laps.millis,
-    )
+    status = forwarded.response.status
+    return known("accepted", status, decision.reason, forwarded=forwarded, timings=laps.millis)
+
+
+async def look(activity: Activity, inspector: Inspector, deadline: float) -> tuple[InspectedMedia, ...]:
+    """What is behind every reference of the activity; more references than are looked at make it uninspectable."""
+    refs = find_media(activity.document)
+    media = await inspector.inspect(refs.refs, deadline=deadline)
+    return (*media, _TOO_MANY_REFS) if refs.truncated else media
 
 
 async def identify(
-    request: InboxRequest, claim: Claim | NoSignature | BadSignature, activity: Activity, street: Street, deadline: float
+    request: InboxRequest,
+    claim: Claim | NoSignature | BadSignature,
+    activity: Activity,
+    street: Street,
+    deadline: float,
 ) -> SignatureResult:
-    """Who sent it, as Lemmy binds it: by the key of the body's actor. A key that fails is asked for once more."""
+    """Who sent it, as Lemmy binds it: by the key of the body's actor. Nothing is fetched for what cannot be good."""
     if isinstance(claim, NoSignature | BadSignature):
         return claim
-    if bad := check_owner(activity) or precheck(request, claim, domains=street.domains, now=request.received_at):
+    now = request.received_at
+    bad = check_ids(activity.actor, activity.id) or precheck(request, claim, domains=street.domains, now=now)
+    if bad is not None:
         return bad
-    key = await street.keys.get(claim.key_id, activity.actor, deadline=deadline)
-    if isinstance(key, KeyUnavailable | BadSignature):
+    sender: SignatureResult = NoSignature()
+    for key_id in claim.key_ids:
+        key = await street.keys.get(key_id, activity.actor, deadline=deadline - trio.current_time())
+        sender = _verified_by(key, request, claim, activity, street)
+        if isinstance(key, ActorKey) and isinstance(sender, BadSignature) and sender.reason == "signature-mismatch":
+            # The key may have been replaced since it was fetched: one question more settles it.
+            fresh = await street.keys.refetch(key, deadline=deadline - trio.current_time())
+            if isinstance(fresh, ActorKey) and fresh.pem != key.pem:
+                sender = _verified_by(fresh, request, claim, activity, street)
+        if isinstance(sender, Verified):
+            break
+    return sender
+
+
+def _verified_by(
+    key: KeyAnswer, request: InboxRequest, claim: Claim, activity: Activity, street: Street
+) -> SignatureResult:
+    if not isinstance(key, ActorKey):
         return key
-    bad = verify(request, claim, key)
-    if bad is not None and bad.reason == "signature-mismatch":
-        fresh = await street.keys.refetch(key, deadline=deadline)
-        if fresh is not None:
-            bad = verify(request, claim, fresh)
-    return bad or Verified(activity.actor, claim.key_id, claim.scheme)
+    return verify(request, claim, key, actor=activity.actor, domains=street.domains, now=request.received_at)
 
 
 def not_admitted(
-    activity: Activity,
-    claim: Claim | NoSignature | BadSignature,
-    sender: SignatureResult,
-    timings: dict[str, float],
+    activity: Activity, claim: Claim | NoSignature | BadSignature, sender: SignatureResult, timings: dict[str, float]
 ) -> Outcome:
     """The outcome for a sender who is not verified, or not in a way that the upstream could check itself."""
-    verdict: Verdict = "refused"
-    detail = None
+    known = partial(Outcome, activity=activity, claim=claim, sender=sender, timings=timings)
     match sender:
         case Verified():
             # No Accept-Signature in the answer: with it some senders would only sign the same way again.
-            status, reason = 401, "rfc9421-not-understood-upstream"
+            return known("refused", 401, "rfc9421-not-understood-upstream")
         case NoSignature():
-            status, reason = 401, "no-signature"
+            return known("refused", 401, "no-signature")
         case BadSignature(reason, detail):
-            status = 401
+            return known("refused", 401, reason, detail or None)
         case KeyUnavailable(gone=True) if is_self_delete(activity):
-            verdict, status, reason = "dropped", 202, "deleted-itself"
+            return known("dropped", 202, "deleted-itself")
         case KeyUnavailable(reason, temporary=True):
-            verdict, status = "deferred", 503
+            return known("deferred", 503, reason)
         case KeyUnavailable(reason):
-            status = 401
-    return Outcome(
-        verdict, status, reason, detail or None, activity=activity, sender=sender, timings=timings,
-        claim=None if isinstance(claim, NoSignature | BadSignature) else claim,
-    )
+            return known("refused", 401, reason)
 
 
 def gather(activity: Activity, sender: Verified | None, media: tuple[InspectedMedia, ...]) -> Evidence:
@@ -171,10 +181,11 @@ def gather(activity: Activity, sender: Verified | None, media: tuple[InspectedMe
     return Evidence(
         gate="inbox",
         actor=activity.actor,
-        instance=host_of(activity.actor),
+        instance=instance_of(activity.actor) or "",
         activity_type=activity.type,
         object_type=activity.object_type,
         inner_actor=activity.inner_actor,
+        community=activity.community,
         scheme=sender.scheme if sender else None,
         sensitive=activity.sensitive,
         media=media,

@@ -1,4 +1,4 @@
-"""systemd's service protocol: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3). Nothing happens outside systemd."""
+"""systemd's service protocol: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3). Outside systemd it is silent."""
 
 from __future__ import annotations
 

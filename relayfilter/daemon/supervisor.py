@@ -1,8 +1,8 @@
 """`serve` without separate units: front starts fetch and classify itself and keeps them running.
 
-Both children are exec'ed, never forked from the Trio process. Front makes their listening sockets and keeps them, so that
-questions queue while a child is being restarted. Each child holds the reading end of a pipe whose other end only front
-has: when front is gone, however it went, the pipe closes and the child ends itself.
+Both children are exec'ed, never forked from the Trio process. Front makes their listening sockets and keeps them, so
+that questions queue while a child is being restarted. Each child holds the reading end of a pipe whose other end only
+front has: when front is gone, however it went, the pipe closes and the child ends itself.
 """
 
 from __future__ import annotations
@@ -14,18 +14,63 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import trio
+
+from relayfilter.errors import RemoteUnavailable
+from relayfilter.remote.documents import FetchProcess
 
 LISTEN_FD = "RELAYFILTER_LISTEN_FD"
 LIFELINE_FD = "RELAYFILTER_LIFELINE_FD"
+CLASSIFY_SOCKET = "RELAYFILTER_CLASSIFY_SOCKET"
 _BACKLOG = 256
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _STEADY_SECONDS = 30.0
 _TERM_SECONDS = 5.0
+_READY_SECONDS = 60.0
+_PING_SECONDS = 5.0
+
+
+class Sockets(msgspec.Struct, frozen=True):
+    """Where fetch and classify listen."""
+
+    fetch: Path
+    classify: Path
+
+
+@contextlib.asynccontextmanager
+async def inspection_processes(config_file: Path, tell: Callable[..., None]) -> AsyncIterator[Sockets]:
+    """Fetch and classify, running while the context lasts. `tell(part=, change=, detail=)` hears when one ends."""
+    with socket_directory() as directory:
+        sockets = Sockets(directory / "fetch.sock", directory / "classify.sock")
+        with listen_on_unix(sockets.fetch) as fetch, listen_on_unix(sockets.classify) as classify:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(keep_running, "classify", config_file, classify, {}, tell)
+                environment = {CLASSIFY_SOCKET: str(sockets.classify)}
+                nursery.start_soon(keep_running, "fetch", config_file, fetch, environment, tell)
+                yield sockets
+                nursery.cancel_scope.cancel()
+
+
+async def until_healthy(fetch: FetchProcess) -> None:
+    """Returns when a picture went through a worker. Raises RemoteUnavailable after a minute."""
+    detail = "no answer"
+    with trio.move_on_after(_READY_SECONDS):
+        while True:
+            try:
+                pong = await fetch.ping(deadline=_PING_SECONDS)
+            except RemoteUnavailable as unavailable:
+                detail = str(unavailable)
+            else:
+                if pong.healthy:
+                    return
+                detail = pong.detail
+            await trio.sleep(0.1)
+    raise RemoteUnavailable(f"fetch and classify did not get ready within {_READY_SECONDS:g} s: {detail}")
 
 
 @contextlib.contextmanager
@@ -52,9 +97,9 @@ def listen_on_unix(path: Path) -> socket.socket:
 
 
 async def keep_running(
-    part: str, config_file: Path, listener: socket.socket, environment: dict[str, str], tell: Callable[[str, str, str], None]
+    part: str, config_file: Path, listener: socket.socket, environment: dict[str, str], tell: Callable[..., None]
 ) -> None:
-    """Runs `relayfilter serve --only PART` until cancelled, and again when it ends. `tell(part, event, detail)`."""
+    """Runs `relayfilter serve --only PART` until cancelled, and again when it ends."""
     lifeline, front_end = os.pipe()
     command = [sys.executable, "-m", "relayfilter", "serve", "--only", part, "--config", str(config_file)]
     given = {**os.environ, **environment, LISTEN_FD: str(listener.fileno()), LIFELINE_FD: str(lifeline)}
@@ -71,7 +116,7 @@ async def keep_running(
                 code = await process.wait()
             finally:
                 await _end(process)
-            tell(part, "ended", f"exit status {code}")
+            tell(part=part, change="ended", detail=f"exit status {code}")
             pause = _FIRST_PAUSE if trio.current_time() - started > _STEADY_SECONDS else min(pause * 2, _LONGEST_PAUSE)
             await trio.sleep(pause)
     finally:

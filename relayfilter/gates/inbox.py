@@ -1,7 +1,7 @@
 """The inbox gate: the street in HTTP. It answers, records and logs; what it decides, the street decided.
 
-Order of promises: what is withheld or refused is on disk before the sender hears of it; what is passed has been answered by
-Lemmy. Trouble of our own is 503, because senders take a 4xx for delivered. Peers get short, general answers.
+Order of promises: what is withheld or refused is on disk before the sender hears of it; what is passed has been
+answered by Lemmy. Trouble of our own is 503, because senders take a 4xx for delivered. Peers get short answers.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from relayfilter.ledger.records import DecisionRecord, Sender, UpstreamAnswer
 from relayfilter.ledger.store import Ledger, LedgerUnavailable
 from relayfilter.pipeline import Outcome, Street, judge
 from relayfilter.request import InboxRequest, Response
-from relayfilter.signatures.owner import host_of
+from relayfilter.signatures.cavage import CavageClaim
+from relayfilter.signatures.owner import instance_of
 from relayfilter.signatures.result import BadSignature, KeyUnavailable, NoSignature, Verified
+from relayfilter.signatures.rfc9421 import Rfc9421Claim
 
 HEALTH = b"/_relayfilter/health"
 _RETRY_AFTER = b"30"
@@ -101,8 +103,7 @@ def answer(status: int, *headers: tuple[bytes, bytes]) -> Response:
 
 def describe(request: InboxRequest, outcome: Outcome, number: int) -> DecisionRecord:
     """The record of an outcome."""
-    activity = outcome.activity
-    return DecisionRecord(
+    record = DecisionRecord(
         id=number,
         at=request.received_at,
         gate="inbox",
@@ -114,41 +115,50 @@ def describe(request: InboxRequest, outcome: Outcome, number: int) -> DecisionRe
         target=request.target.decode("latin-1")[:_LONGEST_NAME],
         body_bytes=len(request.body),
         body_sha256=hashlib.sha256(request.body).hexdigest(),
-        activity_id=activity and activity.id[:_LONGEST_NAME],
-        activity_type=activity and activity.type[:_LONGEST_NAME],
-        object_id=activity and activity.object_id and activity.object_id[:_LONGEST_NAME],
-        object_type=activity and activity.object_type,
-        actor=activity and activity.actor[:_LONGEST_NAME],
-        instance=activity and host_of(activity.actor),
         sender=_sender(outcome),
         decision=outcome.decision,
         media=outcome.media,
         upstream=_upstream(outcome),
         timings=outcome.timings,
     )
+    if (activity := outcome.activity) is None:
+        return record
+    return msgspec.structs.replace(
+        record,
+        activity_id=activity.id,
+        activity_type=activity.type[:_LONGEST_NAME],
+        object_id=activity.object_id and activity.object_id[:_LONGEST_NAME],
+        object_type=activity.object_type and activity.object_type[:_LONGEST_NAME],
+        actor=activity.actor,
+        instance=instance_of(activity.actor),
+    )
 
 
 def _sender(outcome: Outcome) -> Sender | None:
-    scheme = outcome.claim and outcome.claim.scheme
-    key_id = outcome.claim and outcome.claim.key_id[:_LONGEST_NAME]
+    scheme = key_ids = None
+    if isinstance(outcome.claim, CavageClaim | Rfc9421Claim):
+        scheme = "cavage" if isinstance(outcome.claim, CavageClaim) else "rfc9421"
+        key_ids = ", ".join(outcome.claim.key_ids)[:_LONGEST_NAME]
     match outcome.sender:
         case None:
             return None
-        case Verified():
+        case Verified(_, key_id, _):
             return Sender("verified", scheme, key_id)
         case NoSignature():
             return Sender("no-signature")
         case BadSignature(reason, detail):
-            return Sender(reason, scheme, key_id, detail or None)
+            return Sender(reason, scheme, key_ids, detail or None)
         case KeyUnavailable(reason):
-            return Sender(reason, scheme, key_id)
+            return Sender(reason, scheme, key_ids)
 
 
 def _upstream(outcome: Outcome) -> UpstreamAnswer | None:
     if outcome.forwarded is None:
         return None
     response = outcome.forwarded.response
-    return UpstreamAnswer(response.status, response.body[:_EXCERPT].decode("utf-8", "replace"), outcome.forwarded.millis)
+    return UpstreamAnswer(
+        response.status, response.body[:_EXCERPT].decode("utf-8", "replace"), outcome.forwarded.millis
+    )
 
 
 def log_fields(record: DecisionRecord) -> dict[str, object]:

@@ -39,6 +39,10 @@ class Inspector:
         self._max_media = max_media
         self._side_by_side = side_by_side
 
+    def with_lists(self, lists: HashLists) -> Inspector:
+        """The same inspector with other hash lists."""
+        return Inspector(self._source, lists, max_media=self._max_media, side_by_side=self._side_by_side)
+
     async def inspect(self, refs: Iterable[MediaRef], *, deadline: float) -> tuple[InspectedMedia, ...]:
         """A report for every reference, in order; each URL is looked at once. `deadline` is on Trio's clock."""
         refs = tuple(refs)
@@ -58,7 +62,12 @@ class Inspector:
         return tuple(InspectedMedia(ref, PREVIEW if ref.slot == "preview" else reports[ref.url]) for ref in refs)
 
     async def _look_at(
-        self, url: str, may_be_page: bool, deadline: float, places: trio.CapacityLimiter, reports: dict[str, MediaReport]
+        self,
+        url: str,
+        may_be_page: bool,
+        deadline: float,
+        places: trio.CapacityLimiter,
+        reports: dict[str, MediaReport],
     ) -> None:
         async with places:
             try:

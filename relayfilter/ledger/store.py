@@ -22,6 +22,9 @@ from relayfilter.ledger.records import DecisionRecord
 from relayfilter.ledger.schema import actor_keys, decisions, metadata, open_engine
 from relayfilter.signatures.result import ActorKey
 
+LEDGER_FILE = "ledger.sqlite"
+"""Its name in the state directory."""
+
 _GATHER_SECONDS = 0.05
 _GROUP_ROWS = 512
 _BACKLOG_ROWS = 20_000
