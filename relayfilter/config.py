@@ -15,7 +15,8 @@ from relayfilter import strict_toml
 from relayfilter.errors import ConfigError
 from relayfilter.inspection.settings import ClassifySettings
 from relayfilter.media.hashlist import HashList, HashLists, HashListSettings, parse_hash_list
-from relayfilter.policy.rules import Policy, load_policy
+from relayfilter.policy.load import load_policy
+from relayfilter.policy.rules import Policy
 from relayfilter.remote.settings import FetchSettings
 from relayfilter.upstream.lemmy import UpstreamSettings
 from relayfilter.wire.limits import Limits

@@ -42,6 +42,10 @@ _TOO_MANY_REFS = InspectedMedia(
 )
 
 
+# What a key that was replaced since it was fetched looks like: one question more to its server settles it.
+_KEY_MAY_BE_OLD = ("signature-mismatch", "algorithm-key-mismatch", "key-type-not-allowed")
+
+
 class Street(msgspec.Struct, frozen=True):
     """What the stages work with. A reload makes a new one; deliveries under way keep theirs.
 
@@ -137,10 +141,9 @@ async def identify(
     for key_id in claim.key_ids:
         key = await street.keys.get(key_id, activity.actor, deadline=deadline - trio.current_time())
         sender = _verified_by(key, request, claim, activity, street)
-        if isinstance(key, ActorKey) and isinstance(sender, BadSignature) and sender.reason == "signature-mismatch":
-            # The key may have been replaced since it was fetched: one question more settles it.
+        if isinstance(key, ActorKey) and isinstance(sender, BadSignature) and sender.reason in _KEY_MAY_BE_OLD:
             fresh = await street.keys.refetch(key, deadline=deadline - trio.current_time())
-            if isinstance(fresh, ActorKey) and fresh.pem != key.pem:
+            if not isinstance(fresh, ActorKey) or fresh.pem != key.pem:
                 sender = _verified_by(fresh, request, claim, activity, street)
         if isinstance(sender, Verified):
             break

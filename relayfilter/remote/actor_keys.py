@@ -3,8 +3,8 @@
 Strangers decide which keys are asked for, so every way to make us ask is bounded:
   - one question at a time for one key; those who want the same key wait for its answer;
   - an answer is remembered: a key until it is `max_age` old (a day, as Lemmy keeps actors), a refusal for a while;
-  - a signature that fails may mean that the key was replaced, so the key is asked for again, but only when it was last
-    fetched `refetch_window` ago;
+  - a signature that fails may mean that the key was replaced, so the key is asked for again, but only once within
+    `refetch_window`;
   - each host has a bucket of `questions_per_host` that fills up again within `question_period` (a question is one
     document, or two where the actor's own has to vouch for the key);
   - what is remembered is bounded in number, the oldest goes first.
@@ -73,7 +73,7 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     refetch_window: float = 300
     refused_for: float = 300
     unavailable_for: float = 10
-    questions_per_host: int = 10
+    questions_per_host: int = 60
     question_period: float = 10
     remembered_keys: int = 4096
     remembered_hosts: int = 4096
@@ -124,6 +124,7 @@ class ActorKeys:
         self._keys: _Recent[_Name, ActorKey] = _Recent(self._limits.remembered_keys)
         self._refusals: _Recent[_Name, _Refusal] = _Recent(self._limits.remembered_keys)
         self._buckets: _Recent[str, _Bucket] = _Recent(self._limits.remembered_hosts)
+        self._refetched: _Recent[_Name, float] = _Recent(self._limits.remembered_keys)
         self._asking: dict[_Name, trio.Event] = {}
 
     async def get(self, key_id: str, actor: str, *, deadline: float) -> KeyAnswer:
@@ -134,31 +135,35 @@ class ActorKeys:
         `key-timeout`, `key-rate-limited`, `key-fetch-unavailable`, those of read_key_document, or `key-` before the
         reason of a FetchFailed.
         """
-        return await self._within(deadline, (key_id, actor), self._limits.max_age)
+        return await self._within(deadline, (key_id, actor), None)
 
     async def refetch(self, key: ActorKey, *, deadline: float) -> KeyAnswer:
-        """The key once more, for a signature that failed; the same again while it is younger than the window."""
-        return await self._within(deadline, (key.key_id, key.actor), self._limits.refetch_window)
+        """The key once more, for a signature that failed; the same again when that was asked within the window."""
+        return await self._within(deadline, (key.key_id, key.actor), key)
 
-    async def _within(self, deadline: float, name: _Name, wanted_age: float) -> KeyAnswer:
+    async def _within(self, deadline: float, name: _Name, failed: ActorKey | None) -> KeyAnswer:
         if bad := check_key_id(*name):
             return bad
         too_late = KeyUnavailable("key-timeout", temporary=True)
         if deadline <= 0:
             return too_late
         with trio.move_on_after(deadline):
-            return await self._obtain(name, wanted_age)
+            return await self._obtain(name, failed)
         return self._refuse(name, too_late)
 
-    async def _obtain(self, name: _Name, wanted_age: float) -> KeyAnswer:
+    async def _obtain(self, name: _Name, failed: ActorKey | None) -> KeyAnswer:
         while True:
             key = await self._remembered(name)
-            if key is not None and self._age(key) < wanted_age:
+            if key is not None and self._is_good(key, failed):
                 return key
             refusal = self._refusals.get(name)
             if refusal is not None and trio.current_time() < refusal.until:
                 return refusal.answer
             if (others := self._asking.get(name)) is None:
+                if failed is not None:
+                    if key is not None and not self._may_refetch(name):
+                        return key
+                    self._refetched.put(name, trio.current_time())
                 return await self._ask(name)
             await others.wait()
 
@@ -170,6 +175,15 @@ class ActorKeys:
                 return None
             self._keys.put(name, key)
         return key
+
+    def _is_good(self, key: ActorKey, failed: ActorKey | None) -> bool:
+        if failed is None:
+            return self._age(key) < self._limits.max_age
+        return key.pem != failed.pem or key.fetched_at > failed.fetched_at
+
+    def _may_refetch(self, name: _Name) -> bool:
+        last = self._refetched.get(name)
+        return last is None or trio.current_time() - last >= self._limits.refetch_window
 
     def _age(self, key: ActorKey) -> float:
         """Seconds; a clock that was set back since makes a key older, not younger."""

@@ -365,7 +365,6 @@ def test_a_replaced_key_is_found_with_one_question() -> None:
         world.documents.serve(ACTOR, actor(OLD_PEM), actor(NEW_PEM))
         old = await world.get()
         assert isinstance(old, ActorKey)
-        await trio.sleep(301)
         fresh = await world.keys.refetch(old, deadline=5)
         assert isinstance(fresh, ActorKey)
         assert fresh.pem == NEW_PEM
@@ -381,34 +380,18 @@ def test_a_hundred_bad_signatures_make_one_question_a_window() -> None:
     async def story() -> None:
         world = World()
         world.documents.serve(ACTOR, actor())
-        key = await world.get()
-        assert isinstance(key, ActorKey)
-        for window in range(3):
-            assert len(world.documents.asked) == 1 + window
+        for window in range(1, 4):
+            key = await world.get()
+            assert isinstance(key, ActorKey)
+            async with trio.open_nursery() as nursery:
+                for _ in range(100):
+                    nursery.start_soon(lambda: world.keys.refetch(key, deadline=5))  # noqa: B023 - ends in the loop
             for _ in range(100):
                 again = await world.keys.refetch(key, deadline=5)
                 assert isinstance(again, ActorKey)
                 assert again.pem == key.pem
             assert len(world.documents.asked) == 1 + window
             await trio.sleep(301)
-            async with trio.open_nursery() as nursery:
-                for _ in range(100):
-                    nursery.start_soon(lambda: world.keys.refetch(key, deadline=5))
-        assert len(world.documents.asked) == 4
-
-    run(story)
-
-
-def test_the_window_outlives_the_process() -> None:
-    async def story() -> None:
-        world = World()
-        world.documents.serve(ACTOR, actor())
-        await world.get()
-        world.restart()
-        key = await world.get()
-        assert isinstance(key, ActorKey)
-        assert await world.keys.refetch(key, deadline=5) == key
-        assert len(world.documents.asked) == 1
 
     run(story)
 
@@ -432,7 +415,6 @@ def test_a_refetch_that_fails_costs_the_key_only_when_its_server_disowns_it(serv
         world.documents.serve(ACTOR, actor(), served)
         key = await world.get()
         assert isinstance(key, ActorKey)
-        await trio.sleep(301)
         for _ in range(5):
             assert not isinstance(await world.keys.refetch(key, deadline=5), ActorKey)
         assert len(world.documents.asked) == 2
@@ -488,9 +470,9 @@ def test_a_clock_that_was_set_back_keeps_no_key_for_ever() -> None:
     run(story)
 
 
-def test_one_host_is_asked_ten_times_in_ten_seconds() -> None:
+def test_one_host_is_asked_so_many_times_in_a_period() -> None:
     async def story() -> None:
-        world = World()
+        world = World(questions_per_host=10)
         limited = KeyUnavailable("key-rate-limited", temporary=True)
         answers = [await world.get(f"https://a.test/users/{n}#k", f"https://a.test/users/{n}") for n in range(15)]
         assert answers.count(limited) == 5
