@@ -13,8 +13,11 @@ class MediaRef(msgspec.Struct, frozen=True):
     """`pointer` is the JSON pointer (RFC 6901) of the string that names `url`.
 
     Slots: `attachment`, `image`, `icon` and the pictures in `markdown` and `html` are meant to be seen; a `link` is an
-    attached Link whose target may be a picture or a page; a `preview` is a page from which Lemmy would take a picture
-    itself and is recorded, not fetched.
+    attached URL whose target may be a picture or a page; a `preview` is recorded, not fetched: Lemmy would take its
+    picture out of a page, or does not show it at all.
+
+    `url` is what the sender wrote: it may be relative, a `data:` URL, or no URL at all. One longer than 2,048
+    characters is cut there and ends with an ellipsis, so that it can never be fetched as something else.
     """
 
     pointer: str

@@ -12,7 +12,7 @@ from relayfilter.cli.options import config_option, fail_config, json_option
 from relayfilter.cli.text import plain
 from relayfilter.config import Loaded, load_all
 from relayfilter.errors import ConfigError
-from relayfilter.media.checks.catalogue import verify_models
+from relayfilter.media.checks import catalogue
 from relayfilter.policy.problems import problems
 
 
@@ -37,7 +37,7 @@ def command(config_file: Path, strict: bool, as_json: bool) -> None:
     Status 78 and file, line and path for a mistake; status 0 when `serve` would start."""
     try:
         loaded = load_all(config_file)
-        models = verify_models()
+        models = [check.name for check in catalogue.load()]
     except ConfigError as error:
         fail_config(error)
     report = examine(loaded, models)

@@ -49,8 +49,8 @@ Finding = HashMatched | Labelled | Uninspectable | CheckFailed | NotInlined
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A decoded picture, described. `format` is by content (`jpeg`, `png`, `gif`, `webp`, `avif`); `pdq` holds the 32-byte
-    hash of the picture as it stands, then its seven other dihedral variants; `pdq_quality` is 0..100."""
+    """A decoded picture, described. `format` is by content (`jpeg`, `png`, `gif`, `webp`, `avif`); `pdq` holds the
+    32-byte hash of the picture as it stands, then its seven other dihedral variants; `pdq_quality` is 0..100."""
 
     format: str
     width: int
@@ -62,9 +62,10 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class MediaReport(msgspec.Struct, frozen=True):
-    """Everything known of the bytes behind one URL. `timings` is milliseconds by stage (`fetch`, `wait`, `decode`, ...).
+    """Everything known of the bytes behind one URL. `timings` is milliseconds by stage.
 
-    `final_url` is where redirects led, `bytes` the body's length, `model` names the classifier and its version.
+    Stages are `fetch`, `wait`, `decode`, `pdq`, each check by its name, and so on. `final_url` is where redirects led,
+    `bytes` the body's length, `model` names the classifiers and their versions.
     """
 
     findings: tuple[Finding, ...] = ()

@@ -21,7 +21,8 @@ class InspectedMedia(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """Everything policy may look at. `instance` is the host of `actor`; `scheme` how the sender was verified."""
+    """Everything policy may look at. `instance` is the host of `actor`; `scheme` how the sender was verified;
+    `community` what the activity says of itself (Activity.community)."""
 
     gate: Gate
     actor: str
@@ -29,6 +30,7 @@ class Evidence(msgspec.Struct, frozen=True):
     activity_type: str
     object_type: str | None = None
     inner_actor: str | None = None
+    community: str | None = None
     scheme: str | None = None
     sensitive: bool = False
     media: tuple[InspectedMedia, ...] = ()
@@ -37,8 +39,8 @@ class Evidence(msgspec.Struct, frozen=True):
 class Decision(msgspec.Struct, frozen=True):
     """What is to be done and why.
 
-    `rule` is the rule's name (or `default`, `on_uninspectable`), `place` its `file:line`, `pointers` the media that made
-    it match. `action` is what will be done; `wanted` what the rule asked for when that cannot be enforced here.
+    `rule` is the rule's name (or `default`, `on_uninspectable`), `place` its `file:line`, `pointers` the media that
+    made it match. `action` is what will be done; `wanted` what the rule asked for when that cannot be enforced here.
     `silent` answers a rejection with 200 instead of 403.
     """
 
