@@ -37,6 +37,12 @@ def fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def fail_config(error: Exception) -> NoReturn:
+def fail_config(error: BaseException) -> NoReturn:
     """A configuration mistake ends a command with status 78."""
     fail(str(error), os.EX_CONFIG)
+
+
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception of a group that Trio's nurseries made."""
+    inner = group.exceptions[0]
+    return first(inner) if isinstance(inner, BaseExceptionGroup) else inner

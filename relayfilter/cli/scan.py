@@ -13,7 +13,7 @@ import trio
 from relayfilter.activity.document import parse_activity
 from relayfilter.activity.media_ref import MediaRef
 from relayfilter.cli.explain import facts_table, tell_decision, tell_media
-from relayfilter.cli.options import config_option, fail, fail_config, json_option
+from relayfilter.cli.options import config_option, fail, fail_config, first, json_option
 from relayfilter.cli.text import cell, console
 from relayfilter.config import Loaded, load_all
 from relayfilter.daemon.supervisor import inspection_processes, until_healthy
@@ -49,13 +49,13 @@ def command(config_file: Path, what: str, as_json: bool) -> None:
     except ConfigError as error:
         fail_config(error)
     try:
-        scan = trio.run(_scan, loaded, what, strict_exception_groups=False)
-    except RemoteUnavailable as error:
-        fail(str(error), os.EX_UNAVAILABLE)
-    except MalformedRequest as error:
-        fail(f"{what}: such an activity is refused with {error.status}: {error.reason}", 3)
-    except OSError as error:
-        fail(f"{what}: {error.strerror or error}", os.EX_NOINPUT)
+        scan = trio.run(_scan, loaded, what)
+    except* RemoteUnavailable as group:
+        fail(str(first(group)), os.EX_UNAVAILABLE)
+    except* MalformedRequest as group:
+        fail(f"{what}: such an activity is refused with 400: {first(group)}", 3)
+    except* OSError as group:
+        fail(f"{what}: {first(group)}", os.EX_NOINPUT)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(scan) + b"\n")
     else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import click
 
-from relayfilter.cli.options import config_option, fail, fail_config
+from relayfilter.cli.options import config_option, fail, fail_config, first
 from relayfilter.errors import ConfigError
 
 
@@ -47,9 +48,11 @@ def _front(config_file: Path, *, alone: bool) -> None:
 
     loaded = load_all(config_file)
     try:
-        trio.run(lambda: run_front(loaded, alone=alone), strict_exception_groups=False)
-    except (LedgerUnavailable, RemoteUnavailable) as error:
-        fail(str(error), os.EX_UNAVAILABLE)
+        trio.run(partial(run_front, loaded, alone=alone))
+    except* ConfigError as group:
+        fail_config(first(group))
+    except* (LedgerUnavailable, RemoteUnavailable) as group:
+        fail(str(first(group)), os.EX_UNAVAILABLE)
 
 
 def _fetch(config_file: Path) -> None:
