@@ -14,10 +14,12 @@ _SIGNED = "(request-target) host date digest content-type"
 _TEXT = "Nothing to look at here, only words. " * 20
 
 
-def text_deliveries(count: int, key: rsa.RSAPrivateKey, *, actor: str, key_id: str, host: str) -> list[bytes]:
+def text_deliveries(
+    count: int, key: rsa.RSAPrivateKey, *, actor: str, key_id: str, host: str, first: int = 0
+) -> list[bytes]:
     """`count` POSTs to `/inbox` of a note without media, each with an activity id of its own, signed as Mastodon does
     (draft-cavage, rsa-sha256). Each takes about a millisecond to sign."""
-    return [_delivery(number, key, actor, key_id, host) for number in range(count)]
+    return [_delivery(number, key, actor, key_id, host) for number in range(first, first + count)]
 
 
 def _delivery(number: int, key: rsa.RSAPrivateKey, actor: str, key_id: str, host: str) -> bytes:

@@ -33,7 +33,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from relayfilter.activity.media_ref import Slot
 
-LIMITS: Final = {"characters": 65_536, "lines": 4_000, "brackets": 3_000}
+LIMITS: Final = {"characters": 50_000, "lines": 4_000, "brackets": 3_000}
 MAX_TAGS: Final = 128
 TAG_WINDOW: Final = 4_096
 
@@ -52,6 +52,7 @@ _NOT_TEXT = re.compile(
       )*+ >""",
     re.VERBOSE | re.DOTALL,
 )
+_NEW_LINE = re.compile(r"</?(?:p|br)\b", re.IGNORECASE | re.ASCII)
 _TAG_BEGINS = re.compile(r"<[a-zA-Z/!?]")
 _BRACKET = re.compile(r"[\[\]]")
 _BRACKET_OR_ESCAPE = re.compile(r"\\.|[\[\]]", re.DOTALL)
@@ -176,6 +177,7 @@ def _visible_text(text: str) -> str:
     while (opening := text.find("<", at)) >= 0:
         parts.append(text[at:opening])
         if skipped := _NOT_TEXT.match(text, opening):
+            parts.append("\n" if _NEW_LINE.match(skipped[0]) else "")
             at = skipped.end()
         elif _TAG_BEGINS.match(text, opening):
             at = opening  # it never ends: the standard drops the rest of the text, another reader may not

@@ -85,7 +85,7 @@ def lock_down(connection: int, *, parent: int, memory: int) -> LockdownReport:
     for name, apply in layers:
         try:
             apply()
-        except OSError:
+        except (OSError, ValueError):  # setrlimit says ValueError when the kernel refuses
             continue
         held.append(name)
     return LockdownReport(held=tuple(held), missing=tuple(sorted(REQUIRED - set(held))))
@@ -135,6 +135,8 @@ def _limit(memory: int) -> None:
     none = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NPROC)
     for kind in (*none, resource.RLIMIT_MSGQUEUE, resource.RLIMIT_MEMLOCK):
         resource.setrlimit(kind, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    memory = memory if most == resource.RLIM_INFINITY else min(memory, most)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 

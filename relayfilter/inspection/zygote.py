@@ -55,7 +55,6 @@ def main(listener_fd: int, lifeline_fd: int | None, settings: ClassifySettings) 
 
     Both descriptors are inherited; systemd passes the listener as 3. Raises ConfigError when a model is unusable.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     checks = catalogue.load()
     warm_up(checks)
@@ -96,7 +95,8 @@ class Zygote:
         self._by_exit: dict[int, _Worker] = {}
 
     def serve(self) -> None:
-        """Until the lifeline ends; leaves no worker alive, however it is left."""
+        """Until the lifeline ends or SIGTERM, which exits with status 0; leaves no worker alive."""
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         if self._lifeline is not None:
             self._poll.register(self._lifeline, select.POLLIN)
         self._poll.register(self._listener, select.POLLIN)

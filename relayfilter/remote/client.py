@@ -117,12 +117,9 @@ class GuardedClient:
         return FetchFailed("redirects", f"more than {self._settings.max_redirects}", temporary=False)
 
     async def _ask(self, url: Url, accept: str, limits: Limits) -> Fetched | FetchFailed | _Moved:
-        request = httpx.Request(
-            "GET",
-            str(url),
-            headers={**self._headers, "Accept": accept},
-            extensions={"target": url.target.encode("ascii")},
-        )
+        # httpx would make a Host of its own, and fail at names that IDNA 2008 does not know.
+        headers = {"Host": url.authority, **self._headers, "Accept": accept}
+        request = httpx.Request("GET", str(url), headers=headers)
         async with aclosing(await self._transport.handle_async_request(request)) as response:
             if response.status_code < 200:
                 return FetchFailed("protocol", f"status {response.status_code}", temporary=False)

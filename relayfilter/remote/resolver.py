@@ -28,7 +28,8 @@ class Resolver(Protocol):
 class DnsResolver:
     """Asks the name servers of resolv.conf for A and AAAA, at the same time, without search domains or a cache.
 
-    /etc/hosts is not read, so that a name of this machine's own network means nothing to strangers.
+    /etc/hosts is not read, so that a name of this machine's own network means nothing to strangers. How long to ask is
+    the `lifetime` of `servers`.
     """
 
     def __init__(self, servers: dns.asyncresolver.Resolver) -> None:
@@ -41,7 +42,7 @@ class DnsResolver:
 
             async def ask(kind: str) -> None:
                 try:
-                    answer = await self._servers.resolve(f"{host}.", kind, lifetime=LIFETIME, search=False)
+                    answer = await self._servers.resolve(f"{host}.", kind)
                 except dns.exception.DNSException as error:
                     failures.append(_failure(error))
                 else:
@@ -93,7 +94,9 @@ def resolver_of(settings: FetchSettings) -> Resolver:
     resolver: Resolver = SystemResolver()
     if settings.resolver == "dns":
         try:
-            resolver = DnsResolver(dns.asyncresolver.Resolver())
+            servers = dns.asyncresolver.Resolver()
         except dns.resolver.NoResolverConfiguration as error:
             raise ConfigError(f"no name servers: {error}", file="/etc/resolv.conf") from error
+        servers.lifetime = LIFETIME
+        resolver = DnsResolver(servers)
     return StaticHosts(settings.testing.hosts, resolver) if settings.testing.hosts else resolver

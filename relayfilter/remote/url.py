@@ -65,10 +65,14 @@ class Url(msgspec.Struct, frozen=True):
     port: int
     target: str
 
-    def __str__(self) -> str:
+    @property
+    def authority(self) -> str:
+        """What the Host header says (RFC 9110 section 7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.target}"
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.target}"
 
 
 class UrlRefused(msgspec.Struct, frozen=True):

@@ -75,8 +75,8 @@ class LemmyUpstream:
     async def forward(self, request: InboxRequest) -> ForwardOutcome:
         """Sends `request` once and waits for the answer.
 
-        Raises UpstreamUnavailable when there is none. Cancelling gives the answer up, not the delivery: the caller
-        shields what must be known to the end, every wait here has its deadline.
+        Raises UpstreamUnavailable when there is none. Cancelling has no effect from the first byte that was sent until
+        the answer or `answer_timeout`: what Lemmy said to a delivery must be known.
         """
         started = trio.current_time()
         connect_by = started + self._settings.connect_timeout
@@ -128,7 +128,7 @@ class LemmyUpstream:
     async def _exchange(self, connection: _Connection, request: InboxRequest) -> Response:
         reusable = False
         try:
-            with trio.move_on_after(self._settings.answer_timeout):
+            with trio.move_on_after(self._settings.answer_timeout, shield=True):
                 response, reusable = await connection.exchange(encode_request(request), request.method)
                 return response
             raise UpstreamUnavailable(f"no answer within {self._settings.answer_timeout:g} s", sent=True)

@@ -61,7 +61,6 @@ END_TO_END = frozenset(
 _REQUEST_LINE = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 _LENGTH_DIGITS = 19
-_Fields = list[tuple[bytes, bytes, bytes]]
 
 
 class RequestHead(msgspec.Struct, frozen=True):
@@ -93,8 +92,8 @@ def parse_request_head(head: bytes, limits: Limits) -> RequestHead:
     start = _REQUEST_LINE.fullmatch(lines[0])
     if start is None:
         raise MalformedRequest(400, "no valid request line")
-    method, target, *version = start.groups()
-    if version not in ([b"1", b"1"], [b"1", b"0"]):
+    method, target, major, version = start.groups()
+    if major != b"1" or version not in (b"0", b"1"):
         raise MalformedRequest(505, "neither HTTP/1.1 nor HTTP/1.0")
     if len(target) > limits.target_bytes:
         raise MalformedRequest(414, f"request-target of {len(target)} bytes")
@@ -103,22 +102,22 @@ def parse_request_head(head: bytes, limits: Limits) -> RequestHead:
     if len(lines) - 1 > limits.header_count:
         raise MalformedRequest(431, f"{len(lines) - 1} header lines")
 
-    fields = _read_fields(head, lines, httptools.HttpRequestParser)
-    is_1_1 = version[1] == b"1"
-    host = _values(fields, b"host")
+    headers = _read_headers(head, lines, httptools.HttpRequestParser)
+    is_1_1 = version == b"1"
+    host = _values(headers, b"host")
     if len(host) != 1:
         raise MalformedRequest(400, "no Host" if not host else "more than one Host")
-    framing = _framing(fields, limits.body_bytes, is_1_1, without_length=0)
-    options = connection_options(_values(fields, b"connection"))
+    framing = _framing(headers, limits.body_bytes, is_1_1, without_length=0)
+    options = connection_options(_values(headers, b"connection"))
     if not options.isdisjoint(END_TO_END):
         raise MalformedRequest(400, "Connection names an end-to-end field")
-    expectations = _values(fields, b"expect")
+    expectations = _values(headers, b"expect")
     if any(value.lower() != b"100-continue" for value in expectations):
         raise MalformedRequest(417, "unknown expectation")
     return RequestHead(
         method=method.decode("ascii"),
         target=target,
-        headers=tuple([HeaderLine(*field) for field in fields]),
+        headers=tuple(headers),
         framing=framing,
         keep_alive=_keep_alive(options, is_1_1),
         expects_continue=bool(expectations) and is_1_1,
@@ -137,15 +136,15 @@ def parse_response_head(head: bytes, *, method: str, body_bytes: int) -> Respons
     status, is_1_1 = int(start[2]), start[1] == b"1"
     if status == 101:
         raise MalformedRequest(400, "switches protocols unasked")
-    fields = _read_fields(head, lines, httptools.HttpResponseParser)
-    options = connection_options(_values(fields, b"connection"))
+    headers = _read_headers(head, lines, httptools.HttpResponseParser)
+    options = connection_options(_values(headers, b"connection"))
     dropped = HOP_BY_HOP | options | {b"content-length"}
     framing: Framing = 0
     if method != "HEAD" and status >= 200 and status not in (204, 304):
-        framing = _framing(fields, body_bytes, is_1_1, without_length="to-end")
+        framing = _framing(headers, body_bytes, is_1_1, without_length="to-end")
     return ResponseHead(
         status=status,
-        headers=tuple([_name_and_value(raw) for name, _, raw in fields if name not in dropped]),
+        headers=tuple([(line.raw[: len(line.name)], line.value) for line in headers if line.name not in dropped]),
         framing=framing,
         keep_alive=framing != "to-end" and _keep_alive(options, is_1_1),
     )
@@ -170,8 +169,7 @@ class _Collector:
         self.complete = True
 
 
-def _read_fields(head: bytes, lines: list[bytes], parser: type) -> _Fields:
-    """Lower-cased name, trimmed value and raw line of each header."""
+def _read_headers(head: bytes, lines: list[bytes], parser: type) -> list[HeaderLine]:
     seen = _Collector()
     try:
         parser(seen).feed_data(head)
@@ -182,17 +180,18 @@ def _read_fields(head: bytes, lines: list[bytes], parser: type) -> _Fields:
     if not seen.complete or len(seen.headers) != len(lines) - 1:
         raise MalformedRequest(400, "ambiguous head")
     return [
-        (name.lower(), value.strip(b" \t"), raw) for (name, value), raw in zip(seen.headers, lines[1:], strict=True)
+        HeaderLine(name.lower(), value.strip(b" \t"), raw)
+        for (name, value), raw in zip(seen.headers, lines[1:], strict=True)
     ]
 
 
-def _values(fields: _Fields, wanted: bytes) -> list[bytes]:
-    return [value for name, value, _ in fields if name == wanted]
+def _values(headers: list[HeaderLine], name: bytes) -> list[bytes]:
+    return [line.value for line in headers if line.name == name]
 
 
-def _framing(fields: _Fields, limit: int, is_1_1: bool, *, without_length: Framing) -> Framing:
-    codings = _values(fields, b"transfer-encoding")
-    lengths = _values(fields, b"content-length")
+def _framing(headers: list[HeaderLine], limit: int, is_1_1: bool, *, without_length: Framing) -> Framing:
+    codings = _values(headers, b"transfer-encoding")
+    lengths = _values(headers, b"content-length")
     if codings:
         if lengths or not is_1_1:
             raise MalformedRequest(400, "Transfer-Encoding with Content-Length or in HTTP/1.0")
@@ -211,8 +210,3 @@ def _framing(fields: _Fields, limit: int, is_1_1: bool, *, without_length: Frami
 
 def _keep_alive(options: set[bytes], is_1_1: bool) -> bool:
     return b"close" not in options and (is_1_1 or b"keep-alive" in options)
-
-
-def _name_and_value(raw: bytes) -> tuple[bytes, bytes]:
-    name, _, value = raw.partition(b":")
-    return name, value.strip(b" \t")

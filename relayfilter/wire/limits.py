@@ -19,7 +19,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_bytes    bytes of the body without its chunk framing (413); the default is Lemmy's own limit for an inbox
     head_timeout  seconds from the first byte of a request to the end of its headers (408)
     body_timeout  seconds from there to the end of the body (408)
-    idle_timeout  seconds that a connection may stay open between requests; it is closed without a word
+    idle_timeout  seconds that a connection may stay open between requests, or a little longer; no answer is sent
     write_timeout seconds that a peer may take to accept an answer
     """
 

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from relayfilter.wire.idle import IdleStreams
 from relayfilter.wire.limits import Limits
-from relayfilter.wire.server import Draining, Handler, OnCrash, OnMalformed, serve_connection
+from relayfilter.wire.server import Handler, OnCrash, OnMalformed, serve_connection
 from relayfilter.wire.stream import SocketStream
 
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _BACK_OFF_SECONDS = 0.1
+_SWEEPS_PER_IDLE_TIMEOUT = 16
 
 
 async def serve(
@@ -23,17 +25,18 @@ async def serve(
     *,
     on_malformed: OnMalformed,
     on_crash: OnCrash,
-    draining: Draining,
+    draining: trio.Event,
     clock: Callable[[], float],
     max_connections: int = 512,
 ) -> None:
-    """Serves until `draining` is set, then returns when the last connection has ended. Closes the listeners.
+    """Serves until `draining` is set, then closes the listeners and idle connections and waits for the others to end.
 
     How long that may take is the caller's to bound: cancelling ends what is left. Above `max_connections` at once new
     ones wait in the kernel's backlog. When the system runs out of descriptors or buffers, that is reported once to
     `on_crash` and accepting goes on as soon as it can. See `serve_connection` for the rest.
     """
     free = trio.Semaphore(max_connections)
+    idle = IdleStreams()
 
     async def serve_one(stream: trio.SocketStream) -> None:
         client = _peer(stream)
@@ -46,6 +49,7 @@ async def serve(
                 on_malformed=on_malformed,
                 on_crash=on_crash,
                 draining=draining,
+                idle=idle,
                 clock=clock,
             )
         finally:
@@ -69,16 +73,23 @@ async def serve(
                 exhausted = False
                 connections.start_soon(serve_one, stream)
 
+    async def close_idle() -> None:
+        while True:
+            await trio.sleep(limits.idle_timeout / _SWEEPS_PER_IDLE_TIMEOUT)
+            idle.close(trio.current_time())
+
     async with trio.open_nursery() as connections:
         try:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
                     accepting.start_soon(accept_on, listener)
+                accepting.start_soon(close_idle)
                 await draining.wait()
                 accepting.cancel_scope.cancel()
         finally:
             for listener in listeners:
                 listener.socket.close()
+        idle.close()
 
 
 def _peer(stream: trio.SocketStream) -> str:

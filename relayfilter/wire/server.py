@@ -4,7 +4,8 @@
   ends, because nobody can tell where the next request would start.
 - The handler is never cancelled by what its peer does: nothing is read from the connection while it works.
 - No peer can hold a connection for nothing: waiting for a request, its head, its body and the acceptance of an answer
-  have a deadline each. A request that is already here whole, which is the usual case, costs no deadline of its own.
+  have a deadline each. A request that comes in one piece, and an answer that goes at once, which are the usual cases,
+  cost none.
 - A connection that we end after an answer is closed in two steps (RFC 9112 section 9.6): an immediate close would reset
   it while the peer still sends, and the answer would be lost with it.
 """
@@ -12,7 +13,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
@@ -23,6 +24,7 @@ from relayfilter.errors import MalformedRequest
 from relayfilter.request import InboxRequest, Response
 from relayfilter.wire.body import read_body
 from relayfilter.wire.head import RequestHead, parse_request_head
+from relayfilter.wire.idle import IdleStreams
 from relayfilter.wire.limits import Limits
 from relayfilter.wire.reader import Reader, Truncated
 from relayfilter.wire.stream import Stream
@@ -30,42 +32,13 @@ from relayfilter.wire.stream import Stream
 Handler = Callable[[InboxRequest], Awaitable[Response]]
 OnMalformed = Callable[[str, MalformedRequest], None]
 OnCrash = Callable[[Exception], None]
+Draining = trio.Event
 T = TypeVar("T")
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 1024 * 1024
-
-
-class Draining:
-    """Set once, when the daemon stops: idle connections are closed at once, the others after their answer."""
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-        self._idle: set[trio.CancelScope] = set()
-
-    def set(self) -> None:
-        self._event.set()
-        for scope in self._idle:
-            scope.cancel()
-
-    def is_set(self) -> bool:
-        return self._event.is_set()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-
-    @contextlib.contextmanager
-    def ends(self, scope: trio.CancelScope) -> Iterator[None]:
-        """Within this context, `scope` is cancelled when draining begins or has begun."""
-        if self.is_set():
-            scope.cancel()
-        self._idle.add(scope)
-        try:
-            yield
-        finally:
-            self._idle.remove(scope)
 
 
 async def serve_connection(
@@ -76,16 +49,19 @@ async def serve_connection(
     client: str,
     on_malformed: OnMalformed,
     on_crash: OnCrash,
-    draining: Draining,
+    draining: trio.Event,
+    idle: IdleStreams,
     clock: Callable[[], float],
 ) -> None:
     """Answers the requests on `stream` until either side ends it; closes it in any case.
 
+    `stream` is in `idle` while it waits for a request, and who holds that closes it there when its time is over or
+    draining begins. Once `draining` is set, every answer is the last one of its connection.
     `clock` gives wall-clock seconds, for `InboxRequest.received_at`. `client` names the peer for the log. The handler's
     answers need no `Content-Length` and no `Connection`: framing is done here. A MalformedRequest that it raises is
     answered like our own; any other exception is given to `on_crash`, answered 500, and ends this connection only.
     """
-    connection = _Connection(stream, limits, draining)
+    connection = _Connection(stream, limits, draining, idle)
     try:
         try:
             while (received := await connection.receive()) is not None:
@@ -118,16 +94,19 @@ class _PeerGone(Exception):
 
 
 class _Connection:
-    def __init__(self, stream: Stream, limits: Limits, draining: Draining) -> None:
+    def __init__(self, stream: Stream, limits: Limits, draining: trio.Event, idle: IdleStreams) -> None:
         self._stream = stream
         self._reader = Reader(stream)
         self._limits = limits
         self._draining = draining
+        self._idle = idle
 
     async def receive(self) -> tuple[RequestHead, bytes] | None:
         """The next request, or None when the connection ended, or may end, between two requests."""
         reader, limits = self._reader, self._limits
-        if not reader.buffered and not await self._first_bytes():
+        if reader.buffered:
+            await trio.lowlevel.checkpoint()  # pipelined requests take turns with other connections
+        elif not await self._first_bytes():
             return None
         raw_head = reader.take_head(limits.head_bytes)
         if raw_head is None:
@@ -159,12 +138,15 @@ class _Connection:
                 discarded += len(chunk)
 
     async def _first_bytes(self) -> bool:
-        with trio.move_on_after(self._limits.idle_timeout) as scope, self._draining.ends(scope):
-            try:
-                return await self._reader.fill()
-            except Truncated:
-                return False
-        return False
+        if self._draining.is_set():
+            return False
+        self._idle.add(self._stream, trio.current_time() + self._limits.idle_timeout)
+        try:
+            return await self._reader.fill()
+        except (Truncated, trio.ClosedResourceError):
+            return False
+        finally:
+            self._idle.remove(self._stream)
 
     async def _send(self, data: bytes) -> None:
         try:

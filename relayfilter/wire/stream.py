@@ -1,9 +1,9 @@
 """Bytes over a socket at the price of the system calls.
 
-`trio.SocketStream` makes every operation a checkpoint: what could be done at once is done, and then the task queues up
-again behind all others. At one small message each way that is most of the cost of a connection. Here sending waits only
-when the kernel takes no more, and receiving always waits for the kernel's word first, because that is where a connection
-spends its time anyway. So each exchange still lets the others run, once.
+Every operation of trio.SocketStream is a checkpoint: what could be done at once is done, and then the task queues up
+behind all others. With one small message each way, that is most of what a connection costs. Here, sending waits only
+when the kernel takes no more. Receiving always waits for the kernel's word first, which is where a connection spends
+its time anyway; so every exchange still lets the others run.
 """
 
 from __future__ import annotations
@@ -17,22 +17,27 @@ _RECEIVE_BYTES = 64 * 1024
 
 
 class Stream(trio.abc.HalfCloseableStream):
-    """A stream that can be asked what goes without waiting."""
+    """A stream of which some operations need no waiting."""
 
     @abstractmethod
-    def send_now(self, data: bytes) -> int:
+    def send_now(self, data: bytes | memoryview) -> int:
         """How many bytes of `data`, from its start, were sent at once. Raises trio.BrokenResourceError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes at once. A task that waits for this stream gets trio.ClosedResourceError."""
 
 
 class SocketStream(Stream):
-    """`send_all` is a checkpoint only when it has to wait; otherwise this behaves like trio.SocketStream."""
+    """As trio.SocketStream, but `send_all` is a checkpoint only when it has to wait."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
-        """Takes over the socket of `stream`, which cannot be used any more."""
+        """Takes over the socket of `stream`, which is of no use afterwards."""
         family, kind = stream.socket.family, stream.socket.type
         self.socket = socket.socket(family, kind, 0, fileno=stream.socket.detach())
+        self.socket.setblocking(False)
 
-    def send_now(self, data: bytes) -> int:
+    def send_now(self, data: bytes | memoryview) -> int:
         try:
             return self.socket.send(data)
         except BlockingIOError:
@@ -41,11 +46,12 @@ class SocketStream(Stream):
             raise self._failure() from error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        with memoryview(data) as left:
-            sent = self.send_now(left)
-            while sent < len(left):
+        with memoryview(data) as view:
+            sent = self.send_now(view)
+            while sent < len(view):
                 await trio.lowlevel.wait_writable(self.socket)
-                sent += self.send_now(left[sent:])
+                with view[sent:] as rest:
+                    sent += self.send_now(rest)
 
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.wait_writable(self.socket)
@@ -57,9 +63,7 @@ class SocketStream(Stream):
             raise self._failure() from error
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        while True:
-            if self.socket.fileno() < 0:
-                raise trio.ClosedResourceError
+        while self.socket.fileno() >= 0:
             await trio.lowlevel.wait_readable(self.socket)
             try:
                 return self.socket.recv(max_bytes or _RECEIVE_BYTES)
@@ -67,9 +71,9 @@ class SocketStream(Stream):
                 continue
             except OSError as error:
                 raise self._failure() from error
+        raise trio.ClosedResourceError
 
     def close(self) -> None:
-        """Closes at once. A task that waits on this stream gets trio.ClosedResourceError."""
         if self.socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self.socket)
             self.socket.close()

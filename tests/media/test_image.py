@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import warnings
 
 import numpy as np
@@ -58,9 +57,10 @@ def test_decodes_every_format(format: str) -> None:
     ],
 )
 def test_converts_every_mode(format: str, mode: str) -> None:
-    [frame] = decoded(patterns.file(PICTURE.convert(mode), format)).frames
+    original = PICTURE.convert(mode)
+    [frame] = decoded(patterns.file(original, format)).frames
     assert frame.mode == "RGB"
-    assert difference(frame.convert("L"), PICTURE.convert("L")) < (70 if mode == "1" else 20)
+    assert difference(frame, original.convert("RGB")) < 12
 
 
 def test_sixteen_bits_are_scaled_not_clipped() -> None:
@@ -110,8 +110,10 @@ def test_unreadable_exif_turns_nothing_and_hides_nothing() -> None:
     assert frame.size == PICTURE.size
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize(("width", "height"), [(4000, 1500), (1500, 2100), (1100, 520)])
+@pytest.mark.parametrize(
+    ("format", "width", "height"),
+    [(format, 1030, 1100) for format in FORMATS] + [("jpeg", 4000, 1500), ("jpeg", 520, 700), ("webp", 600, 1600)],
+)
 def test_large_pictures_come_out_small_but_detailed(format: str, width: int, height: int) -> None:
     outcome = decoded(patterns.file(patterns.clouds(width, height, seed=4), format))
     [frame] = outcome.frames
@@ -136,7 +138,7 @@ def test_how_far_an_animation_is_played_is_bounded() -> None:
 
 
 def test_a_hidden_later_frame_that_grows_the_canvas_is_refused() -> None:
-    grows = patterns.gif(100, 100, [(100, 100), (60_000, 60_000), (100, 100)])
+    grows = patterns.gif(100, 100, [(1, 1), (60_000, 60_000), (1, 1)])
     assert refused(grows).reason == "too-many-pixels"
 
 
@@ -159,7 +161,7 @@ def test_decompression_bombs_are_refused_unopened(name: str, data: bytes) -> Non
 def test_the_pixel_cap_is_an_argument() -> None:
     data = patterns.file(Image.new("RGB", (1200, 1000)), "PNG")
     assert isinstance(decode(data, max_pixels=1_200_000), Decoded)
-    assert refused(data, max_pixels=1_199_999).detail == "1200x1000"
+    assert refused(data, max_pixels=1_199_999).reason == "too-many-pixels"
 
 
 def test_a_jpeg_of_5001_scans_is_refused_uncounted_by_the_decoder() -> None:
@@ -270,8 +272,3 @@ def test_mutilated_files_have_an_outcome(sample: bytes, edits: list[tuple[int, b
         data[place % len(data) : place % len(data) + len(bytes_)] = bytes_
     outcome = decode(data, max_pixels=1_000_000)
     assert isinstance(outcome, Uninspectable) or all(frame.mode == "RGB" for frame in outcome.frames)
-
-
-def test_memory_views_are_not_needed_twice() -> None:
-    data = bytearray(patterns.file(PICTURE, "PNG"))
-    assert decoded(bytes(data)).frames[0].tobytes() == Image.open(io.BytesIO(data)).convert("RGB").tobytes()

@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
 
 from relayfilter.remote.client import Fetched, GuardedClient
 from relayfilter.remote.messages import FetchFailed
 from relayfilter.remote.settings import Endpoint, FetchSettings
+from relayfilter.remote.url import Url, UrlRules, read_url
 from tests.support.servers import (
     Authority,
     Script,
@@ -113,6 +115,40 @@ def test_server_name_and_host_are_the_name(authority: Authority) -> None:
         }
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "certified"),
+    [
+        ("bücher.example", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("FAß.example.", "xn--fa-hia.example", "xn--fa-hia.example"),
+        ("xn--i-7iq.hearts.example", "xn--i-7iq.hearts.example", "*.hearts.example"),
+    ],
+)
+def test_international_names(authority: Authority, written: str, name: str, certified: str) -> None:
+    async def test() -> None:
+        async with (
+            serving(says(answer(PICTURE)), authority.server(certified)) as server,
+            GuardedClient(fetch_settings(authority, {name: server})) as client,
+        ):
+            assert await get(client, f"https://{written}/") == Fetched(f"https://{name}/", 200, "image/png", PICTURE)
+        assert server.server_names == [name]
+        assert f"\r\nHost: {name}\r\n".encode() in server.heads[0]
+
+    run(test)
+
+
+@pytest.mark.parametrize("spelling", ["/x{}y", "/?x{}y", "?{}", "/{}", "//{}//"])
+def test_httpx_asks_for_what_was_read(spelling: str) -> None:
+    read = 0
+    for character in map(chr, range(0x21, 0x180)):
+        url = read_url(f"https://a.org{spelling.format(character)}", UrlRules())
+        if isinstance(url, Url):
+            read += 1
+            asked = httpx.URL(str(url))
+            assert asked.raw_path == url.target.encode("ascii")
+            assert (asked.raw_scheme, asked.raw_host, asked.port) == (b"https", b"a.org", None)
+    assert read > 100
 
 
 def test_no_proxy_netrc_or_authority_from_the_environment(
@@ -358,7 +394,7 @@ def test_http_may_lead_to_https(authority: Authority) -> None:
 
 def test_two_locations_and_one_that_is_not_text(authority: Authority) -> None:
     two = b"HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"
-    assert ask_once(authority, says(two)).reason == "redirects"
+    assert ask_once(authority, says(two)) == FetchFailed("redirects", "more than one Location", temporary=False)
     bytes_only = b"HTTP/1.1 302 Found\r\nLocation: /\xff\r\nContent-Length: 0\r\n\r\n"
     assert ask_once(authority, says(bytes_only)).reason == "url"
 

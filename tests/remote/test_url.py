@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
+import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from relayfilter.remote.url import MAX_LENGTH, Url, UrlRefused, UrlRules, read_redirect, read_url
 
@@ -302,3 +305,32 @@ def test_where_redirects_must_not_lead(location: str) -> None:
 def test_a_relative_redirect_stays_on_its_host(location: str) -> None:
     read = read_redirect(BASE, location, RULES)
     assert isinstance(read, UrlRefused) or read.host == "a.org"
+
+
+PIECES = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        ["https://", "http:", "//", "/", "\\", "@", ":", "443", "[", "]", "::1", "127.0.0.1", "0x7f", ".", "..", "%2e"]
+    ),
+    st.sampled_from(["xn--", "xn--i-7iq", "a", "org", "bücher", "ß", "?", "#", "\u3002", "\u200d", "local", "-", "_"]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(PIECES, max_size=10).map("".join), st.booleans())
+def test_any_text_is_read_once_and_for_all_or_refused(text: str, absolute: bool) -> None:
+    read = read_url(f"https://{text}" if absolute else text, RULES)
+    if isinstance(read, UrlRefused):
+        assert read.detail.isascii()
+        assert read.detail.isprintable()
+    else:
+        assert read_url(str(read), RULES) == read
+        asked = httpx.Request("GET", str(read), headers={"Host": read.authority}).url
+        assert (asked.raw_host, asked.raw_path) == (read.host.encode("ascii"), read.target.encode("ascii"))
+
+
+@settings(deadline=None)
+@given(st.lists(PIECES, max_size=10).map("".join))
+def test_any_redirect_is_read_or_refused(location: str) -> None:
+    read = read_redirect(BASE, location, RULES)
+    assert isinstance(read, UrlRefused) or read_url(str(read), RULES) == read

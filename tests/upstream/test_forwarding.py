@@ -7,16 +7,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relayfilter.errors import MalformedRequest
 from relayfilter.request import InboxRequest, Response
 from relayfilter.upstream.lemmy import LemmyUpstream, UpstreamSettings
+from relayfilter.wire.idle import IdleStreams
 from relayfilter.wire.limits import Limits
-from relayfilter.wire.server import Draining, serve_connection
+from relayfilter.wire.server import serve_connection
 from tests.upstream.recorder import OK, Recorder, answering
+from tests.wire.conversation import memory_pair
 
 END = b"--end"
 
@@ -25,7 +26,7 @@ END = b"--end"
 async def gate(url: str) -> AsyncIterator[trio.abc.Stream]:
     """A peer's connection to an edge that forwards everything to `url`."""
     upstream = LemmyUpstream(UpstreamSettings(url=url))
-    peer, edge = trio.testing.memory_stream_pair()
+    peer, edge = memory_pair()
 
     async def handler(request: InboxRequest) -> Response:
         return (await upstream.forward(request)).response
@@ -44,7 +45,8 @@ async def gate(url: str) -> AsyncIterator[trio.abc.Stream]:
             client="peer",
             on_malformed=on_malformed,
             on_crash=fail,
-            draining=Draining(),
+            draining=trio.Event(),
+            idle=IdleStreams(),
             clock=lambda: 1.0,
         )
 

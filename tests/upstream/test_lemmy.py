@@ -395,13 +395,57 @@ def test_a_place_is_free_again_after_every_failure() -> None:
     recorder = Recorder(answering(b"nonsense\r\n\r\n"), silent, answering(OK))
 
     async def use(upstream: LemmyUpstream) -> None:
-        with pytest.raises(UpstreamUnavailable):
-            await upstream.forward(DELIVERY)
-        with trio.move_on_after(0.02):
-            await upstream.forward(DELIVERY)
+        for _ in range(2):
+            with pytest.raises(UpstreamUnavailable, match="answer"):
+                await upstream.forward(DELIVERY)
         assert (await upstream.forward(DELIVERY)).response.status == 200
 
-    with_upstream(recorder, use, max_connections=1, connect_timeout=1)
+    with_upstream(recorder, use, max_connections=1, answer_timeout=0.05)
+
+
+def test_cancelling_waits_for_the_answer_to_what_was_sent() -> None:
+    sent = trio.Event()
+    go_on = trio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.receive_until(b"hello")
+        sent.set()
+        await go_on.wait()
+        await connection.send(OK)
+
+    outcomes: list[ForwardOutcome] = []
+
+    async def use(upstream: LemmyUpstream) -> None:
+        async def forward() -> None:
+            outcomes.append(await upstream.forward(DELIVERY))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(forward)
+            await sent.wait()
+            nursery.cancel_scope.cancel()
+            go_on.set()
+
+    with_upstream(Recorder(script), use)
+    assert [outcome.response.body for outcome in outcomes] == [b"ok"]
+
+
+def test_cancelling_before_a_byte_was_sent_gives_the_place_back() -> None:
+    recorder = Recorder(silent, answering(OK))
+
+    async def use(upstream: LemmyUpstream) -> None:
+        async def occupy() -> None:
+            with pytest.raises(UpstreamUnavailable):
+                await upstream.forward(DELIVERY)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(occupy)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            with trio.move_on_after(0.01) as scope:
+                await upstream.forward(DELIVERY)
+            assert scope.cancelled_caught
+        assert (await upstream.forward(DELIVERY)).response.status == 200
+
+    with_upstream(recorder, use, max_connections=1, answer_timeout=0.1)
 
 
 def test_an_answer_before_the_whole_request_was_read_counts() -> None:

@@ -10,19 +10,59 @@ import trio.testing
 
 from relayfilter.errors import MalformedRequest
 from relayfilter.request import InboxRequest, Response
+from relayfilter.wire.idle import IdleStreams
 from relayfilter.wire.limits import Limits
 from relayfilter.wire.reader import Reader
-from relayfilter.wire.server import Draining, Handler, serve_connection
+from relayfilter.wire.server import Handler, serve_connection
+from relayfilter.wire.stream import Stream
 
 NOW = 1_800_000_000.0
+
+
+class MemoryStream(Stream):
+    """One end of a connection without a socket. Nothing goes at once, so that every wait is seen."""
+
+    def __init__(self, send: trio.testing.MemorySendStream, receive: trio.testing.MemoryReceiveStream) -> None:
+        self._send = send
+        self._receive = receive
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        return 0
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._send.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._send.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self._send.aclose()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return bytes(await self._receive.receive_some(max_bytes))
+
+    def close(self) -> None:
+        self._send.close()
+        self._receive.close()
+
+    async def aclose(self) -> None:
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+
+def memory_pair() -> tuple[MemoryStream, MemoryStream]:
+    there, back = trio.testing.memory_stream_one_way_pair(), trio.testing.memory_stream_one_way_pair()
+    return MemoryStream(there[0], back[1]), MemoryStream(back[0], there[1])
 
 
 class Edge:
     """A served connection: `client` is the peer's end, the lists hold what was reported."""
 
     def __init__(self, handler: Handler | None = None, limits: Limits | None = None) -> None:
-        self.client, self.server = trio.testing.memory_stream_pair()
-        self.draining = Draining()
+        self.client, server = memory_pair()
+        self.server: Stream = server
+        self.draining = trio.Event()
+        self.idle = IdleStreams()
         self.requests: list[InboxRequest] = []
         self.malformed: list[MalformedRequest] = []
         self.crashes: list[Exception] = []
@@ -49,6 +89,7 @@ class Edge:
             on_malformed=self._on_malformed,
             on_crash=self.crashes.append,
             draining=self.draining,
+            idle=self.idle,
             clock=lambda: NOW,
         )
 
@@ -57,6 +98,17 @@ class Edge:
         while chunk := await self.client.receive_some():
             received += chunk
         return received
+
+    async def read_to_end_or_block(self) -> bytes:
+        """What comes until nothing more does."""
+        received = b""
+        while True:
+            with trio.move_on_after(0.01):
+                chunk = await self.client.receive_some()
+                received += chunk
+                if chunk:
+                    continue
+            return received
 
     async def read_until(self, end: bytes) -> bytes:
         received = b""

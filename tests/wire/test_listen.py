@@ -16,7 +16,6 @@ from relayfilter.errors import MalformedRequest
 from relayfilter.request import InboxRequest, Response
 from relayfilter.wire.limits import Limits
 from relayfilter.wire.listen import serve
-from relayfilter.wire.server import Draining
 
 POST = b"POST /inbox HTTP/1.1\r\nHost: lemmy.example\r\nContent-Length: 5\r\n\r\nhello"
 CLOSE = b"\r\nConnection: close\r\n"
@@ -24,7 +23,7 @@ CLOSE = b"\r\nConnection: close\r\n"
 
 class Served:
     def __init__(self) -> None:
-        self.draining = Draining()
+        self.draining = trio.Event()
         self.reports: list[Exception] = []
         self.requests: list[InboxRequest] = []
         self.hold = trio.Event()
@@ -42,7 +41,9 @@ class Served:
         self.reports.append(error)
 
     @contextlib.asynccontextmanager
-    async def on(self, *listeners: trio.SocketListener, max_connections: int = 512) -> AsyncIterator[None]:
+    async def on(
+        self, *listeners: trio.SocketListener, max_connections: int = 512, seconds: float = 20
+    ) -> AsyncIterator[None]:
         async def run() -> None:
             await serve(
                 listeners,
@@ -56,7 +57,7 @@ class Served:
             )
             self.returned.set()
 
-        with trio.fail_after(20):
+        with trio.fail_after(seconds):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(run)
                 yield
@@ -135,6 +136,23 @@ def test_above_the_bound_new_connections_wait_their_turn() -> None:
                 assert (await answer(third)).endswith(b"ok")
 
     trio.run(main)
+
+
+def test_an_idle_connection_is_closed_when_its_time_is_over() -> None:
+    async def main() -> None:
+        served = Served()
+        listener = await tcp_listener()
+        async with served.on(listener, seconds=200):
+            for message in (b"", POST):
+                async with await trio.testing.open_stream_to_socket_listener(listener) as client:
+                    started = trio.current_time()
+                    if message:
+                        assert (await ask(client, message)).endswith(b"ok")
+                    assert await client.receive_some() == b""
+                    assert 75 <= trio.current_time() - started < 80
+        assert not served.reports
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
 def test_draining_stops_accepting_closes_idle_and_lets_the_rest_end() -> None:
