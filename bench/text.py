@@ -23,7 +23,7 @@ from tests.support.world_delivery import INSTANCE
 ROUNDS = 5
 DELIVERIES = 2000
 # The log goes where journald would take it; reading it is not part of the measurement.
-QUIET = ("sh", "-c", 'exec "$0" -m relayfilter "$@" >/dev/null', sys.executable)
+QUIET = ("/bin/sh", "-c", 'exec "$0" -m relayfilter "$@" >/dev/null', sys.executable)
 
 
 def run() -> dict[str, object]:

@@ -46,6 +46,8 @@ class Inspector:
     async def inspect(self, refs: Iterable[MediaRef], *, deadline: float) -> tuple[InspectedMedia, ...]:
         """A report for every reference, in order; each URL is looked at once. `deadline` is on Trio's clock."""
         refs = tuple(refs)
+        if not refs:
+            return ()
         wanted: dict[str, bool] = {}
         for ref in refs:
             if ref.slot != "preview":

@@ -14,6 +14,7 @@ An activity is bound to its signer when (facts of activitypub_federation, Lemmy'
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import idna
 import msgspec
@@ -40,6 +41,7 @@ class CanonicalId(msgspec.Struct, frozen=True):
         return CanonicalId(self.host, self.rest.partition("#")[0])
 
 
+@lru_cache(maxsize=4096)
 def canonical_id(text: str) -> CanonicalId | BadSignature:
     """The id in its one spelling, or why it is none: `id-too-long`, `id-unsafe`, `id-not-https`, `id-userinfo`,
     `id-port`, `id-host`."""
