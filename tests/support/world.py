@@ -69,7 +69,7 @@ class World:
         self._environment = environment or {}
         self._hand_over = hand_over
         self._start = start
-        self._command = command
+        self.command = command
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -134,7 +134,7 @@ class World:
     async def start(self, deadline: float = 60.0) -> None:
         """Start the daemon and wait until it is ready. Raises Ended with what stderr said, or trio.TooSlowError."""
         self.daemon = Daemon(
-            [*self._command, "serve", "--config", str(self.config_file)],
+            [*self.command, "serve", "--config", str(self.config_file)],
             directory=self.config_file.parent,
             environment=self._environment,
             inherits=self._listener if self._hand_over else None,
@@ -194,7 +194,7 @@ class World:
         """`relayfilter ARGUMENTS...` with this world's configuration."""
         with trio.fail_after(deadline):
             return await trio.run_process(
-                [*self._command, *arguments],
+                [*self.command, *arguments],
                 stdin=stdin,
                 capture_stdout=True,
                 capture_stderr=True,
