@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+BENCHES = ("text", "images", "memory")
 
 
 def main() -> None:
-    from bench import images, memory, text
-
-    chosen = sys.argv[1:] or ["text", "images", "memory"]
-    results = {}
-    for name, bench in (("text", text.run), ("images", images.run), ("memory", memory.run)):
-        if name in chosen:
-            results[name] = bench()
+    results = {name: importlib.import_module(f"bench.{name}").run() for name in sys.argv[1:] or BENCHES}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.json").write_text(json.dumps(results, indent=2) + "\n")
 

@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from statistics import median
 
 import trio
@@ -47,13 +46,13 @@ async def _measure() -> dict[str, list[float]]:
         stack.enter_context(_running("bench.text_sink", "--port", str(sink_port)))
         async with World(settings=upstream, command=QUIET) as world:
             actor = world.fediverse["alpha.example"].actor("alice")
-            directory = stack.enter_context(tempfile.TemporaryDirectory())
-            key_file = Path(directory, "key.pem")
-            key_file.write_text(actor.key.public_pem)
+            key_file = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".pem"))
+            key_file.write(actor.key.public_pem)
+            key_file.flush()
             to_sink = ("--upstream-port", str(sink_port), "--listen-port")
             stack.enter_context(_running("bench.text_baselines", "hypercorn-httpx", *to_sink, str(hypercorn_port)))
             stack.enter_context(
-                _running("bench.text_baselines", "bare-trio", *to_sink, str(bare_port), "--public-key", str(key_file))
+                _running("bench.text_baselines", "bare-trio", *to_sink, str(bare_port), "--public-key", key_file.name)
             )
             ports = {"relayfilter": world.port, "hypercorn+httpx": hypercorn_port, "bare loop": bare_port}
             rates: dict[str, list[float]] = {name: [] for name in ports}
