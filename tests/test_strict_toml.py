@@ -153,6 +153,11 @@ def test_of_several_wrong_entries_the_first_is_named() -> None:
     assert mistake('title = "t"\n[lists]\na = ["x"]\nb = [1]\nc = [2]\n')[:2] == (4, "$.lists.b[0]")
 
 
+def test_a_mistake_further_down_does_not_blame_a_right_entry() -> None:
+    text = 'title = "t"\n[lists]\na = ["x"]\nb = [1]\n[inner]\ncolour = "blue"\n'
+    assert mistake(text)[:2] == (4, "$.lists.b[0]")
+
+
 def test_line_of_something_missing_is_that_of_what_encloses_it() -> None:
     known = strict_toml.lines("a = 1\n[b]\nc = [\n1]\n")
     assert strict_toml.line_of(known, ("b", "c", 5, "x")) == 3
@@ -193,10 +198,12 @@ def test_a_mistake_in_a_huge_list_is_found_quickly() -> None:
 KEYS = st.from_regex(r"[A-Za-z0-9_-]{1,6}", fullmatch=True) | st.text(
     st.characters(exclude_categories=["Cs", "Cc"]), max_size=6
 ).map(lambda key: "'" + key.replace("'", "") + "'")
-SCALARS = st.sampled_from(
-    ["1", "-1.5e3", "true", "inf", "0xff", "1979-05-27T07:32:00Z", "07:32:00", '"a # [b"', "'{x'", '"\\""', '""', "''"]
-    + ['"""\na\n"b" ""\\\n  c"""', "'''\n''a'''", '"""a"""""', "''''a'''''"]
-)
+# fmt: off
+SCALARS = st.sampled_from([
+    "1", "-1.5e3", "true", "inf", "0xff", "1979-05-27T07:32:00Z", "07:32:00", '"a # [b"', "'{x'", '"\\""', '""', "''",
+    '"""\na\n"b" ""\\\n  c"""', "'''\n''a'''", '"""a"""""', "''''a'''''",
+])
+# fmt: on
 VALUES = st.recursive(
     SCALARS,
     lambda inner: (

@@ -57,7 +57,7 @@ def examine(loaded: Loaded, models: list[str]) -> Report:
         hash_lists=loaded.lists.sizes(),
         models=models,
         dangers=loaded.config.fetch.testing.dangers(),
-        warnings=problems(loaded.policy),
+        warnings=problems(loaded.policy, hash_lists=loaded.lists.sizes()),
     )
 
 

@@ -35,10 +35,10 @@ class _Loader:
             for name, entries in self._table.lists.items()
         }
         rules = tuple(self._rule(number, table) for number, table in enumerate(self._table.rules))
-        by_instance: dict[str, list[Rule]] = {}
+        by_instance: dict[str, list[int]] = {}
         for rule in rules:
             for label in rule.instances or ():
-                by_instance.setdefault(label, []).append(rule)
+                by_instance.setdefault(label, []).append(rule.number)
         anywhere = tuple(rule for rule in rules if rule.instances is None)
         return Policy(
             file=self._file,
@@ -48,7 +48,7 @@ class _Loader:
             lists=InstanceLists.of(lists),
             anywhere=anywhere,
             anywhere_without_media=tuple(rule for rule in anywhere if not rule.medium_tests),
-            by_instance={label: tuple(named) for label, named in by_instance.items()},
+            by_instance={label: tuple(numbers) for label, numbers in by_instance.items()},
         )
 
     def _rule(self, number: int, table: RuleTable) -> Rule:

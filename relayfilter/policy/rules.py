@@ -48,7 +48,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """A policy ready to decide. `places` has the `file:line` of `default` and `on_uninspectable`; `anywhere` are the
-    rules that name no instance, `by_instance` the others by each label that they name."""
+    rules that name no instance, `by_instance` the numbers of the others by each label that they name."""
 
     file: str
     table: PolicyTable
@@ -57,10 +57,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     lists: InstanceLists
     anywhere: tuple[Rule, ...]
     anywhere_without_media: tuple[Rule, ...]
-    by_instance: Mapping[str, tuple[Rule, ...]]
+    by_instance: Mapping[str, tuple[int, ...]]
 
     def candidates(self, facts: Facts) -> Sequence[Rule]:
         """The rules that can match, in order."""
         general = self.anywhere if facts.evidence.media else self.anywhere_without_media
-        named = {rule.number: rule for label in facts.instance for rule in self.by_instance.get(label, ())}
-        return sorted((*general, *named.values()), key=lambda rule: rule.number) if named else general
+        numbers = {number for label in facts.instance for number in self.by_instance.get(label, ())}
+        if not numbers:
+            return general
+        numbers.update([rule.number for rule in general])
+        return [self.rules[number] for number in sorted(numbers)]

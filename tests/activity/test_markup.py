@@ -76,6 +76,10 @@ HIDDEN_IN_MARKDOWN = {
     "a definition's title": f"[r]: x '`'\n![a]({U}) `",
     "code in the label": f"![x`](`![a]({U}))",
     "a backslash in the label": f"![a\\]({U})",
+    "brackets in a label in code": f"`![a [b] c]({U})`",
+    "brackets and backslashes in a label in code": f"`![a \\[ [b] c]({U})`",
+    "brackets that backslashes do not hide": f"`![a [b\\] c]({U})`",
+    "a bracket without its match": f"`![a [ b]({U})`",
     "indented code": f"    ![a]({U})",
     "a fence": f"```\n![a]({U})\n```",
 }
@@ -106,6 +110,7 @@ HTML = {
         "<img srcset='https://x.example/a,b.png 2x, ,c.png,'>",
         ["c.png", "https://x.example/a,b.png"],
     ),
+    "srcset without descriptors": (f"<img srcset='{U}, {V}, {W} 2x'>", [U, V, W]),
     "srcset with parentheses": (f"<img srcset='{U} f(a, b), {V}'>", [U, V]),
     "picture": (f"<picture><source srcset='{U}'><img src='{V}'></picture>", [U, V]),
     "video": (f"<video poster='{U}' src='{V}'><source src='{W}' type='video/mp4'></video>", [U, V, W]),

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import sys
+import timeit
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from relayfilter.media.finding import CheckFailed, Finding, HashMatched, Labelled, NotInlined, Uninspectable
+from relayfilter.policy.decide import decide
+from relayfilter.policy.evidence import Decision, Evidence, Verb
+from relayfilter.policy.load import load_policy
+from relayfilter.policy.rules import Policy
+from tests.policy.evidence_of import evidence, medium
+
+HERE = Path(__file__).parent
+SHIPPED = (HERE.parents[1] / "config" / "policy.toml").read_text("utf-8")
+ENFORCEABLE: frozenset[Verb] = frozenset({"accept", "reject"})
+GOLDEN = sorted((HERE / "golden").glob("*.txt"))
+
+
+def read_evidence(text: str) -> tuple[Evidence, frozenset[Verb]]:
+    given: dict[str, Any] = json.loads(text)
+    enforceable = frozenset(given.pop("enforceable", ()))
+    media = []
+    for number, fields in enumerate(given.pop("media", ())):
+        findings = msgspec.convert(fields.pop("findings", []), tuple[Finding, ...])
+        unseen = any(isinstance(finding, (Uninspectable, NotInlined)) for finding in findings)
+        media.append(medium(fields.pop("slot"), *findings, decoded=not unseen, **{"pointer": f"/m/{number}"} | fields))
+    return evidence(*media, **given), enforceable
+
+
+def in_words(decision: Decision) -> str:
+    words = [decision.action, decision.rule, json.dumps(decision.pointers)]
+    words += ["silent"] if decision.silent else []
+    words += [f"wanted={decision.wanted}"] if decision.wanted else []
+    return " ".join(words)
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+def test_golden(file: Path) -> None:
+    text, cases = file.read_text("utf-8").split("====\n")
+    policy = load_policy(SHIPPED if text.strip() == "[shipped]" else text, "policy.toml")
+    lines = [line for line in cases.splitlines() if line and not line.startswith("#")]
+    for given, expected in zip(lines[::2], lines[1::2], strict=True):
+        subject, enforceable = read_evidence(given)
+        assert in_words(decide(policy, subject, enforceable=ENFORCEABLE | enforceable)) == expected, given
+
+
+POLICY = """default = "accept"
+on_uninspectable = "reject"
+
+[[rules]]
+name = "first"
+reason = "why"
+action = "reject"
+when.activity = "Like"
+"""
+
+
+def test_a_decision_says_where_it_comes_from() -> None:
+    policy = load_policy(POLICY, "etc/policy.toml")
+    like = decide(policy, evidence(activity_type="Like"), enforceable=ENFORCEABLE)
+    assert like == Decision(action="reject", rule="first", reason="why", place="etc/policy.toml:4")
+    assert decide(policy, evidence(), enforceable=ENFORCEABLE).place == "etc/policy.toml:1"
+    unseen = evidence(medium("icon", Uninspectable("dns")))
+    assert decide(policy, unseen, enforceable=ENFORCEABLE).place == "etc/policy.toml:2"
+
+
+def test_accept_and_reject_need_not_be_declared_enforceable() -> None:
+    policy = load_policy(POLICY, "policy.toml")
+    decision = decide(policy, evidence(activity_type="Like"), enforceable=frozenset())
+    assert (decision.action, decision.wanted) == ("reject", None)
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [
+        (),
+        (Uninspectable("x"),),
+        (CheckFailed("open_nsfw", "worker-timeout"),),
+        (HashMatched("l", "a", 0, "e"), Uninspectable("x")),
+    ],
+    ids=["no report at all", "uninspectable", "check failed", "matched but not decoded"],
+)
+def test_what_was_not_looked_at_is_never_simply_accepted(findings: tuple[Finding, ...]) -> None:
+    policy = load_policy(POLICY, "policy.toml")
+    decision = decide(policy, evidence(medium("attachment", *findings, decoded=False)), enforceable=ENFORCEABLE)
+    assert (decision.action, decision.rule) == ("reject", "on_uninspectable")
+    preview = evidence(medium("preview", *findings, decoded=False))
+    assert decide(policy, preview, enforceable=ENFORCEABLE).action == "accept"
+
+
+def test_a_failed_check_beside_a_good_one_is_not_accepted() -> None:
+    policy = load_policy(POLICY, "policy.toml")
+    both = medium("attachment", Labelled("open_nsfw", "nsfw", 0.0), CheckFailed("other", "crashed"))
+    assert decide(policy, evidence(both), enforceable=ENFORCEABLE).action == "reject"
+
+
+ACCEPT_PAGES = (
+    POLICY
+    + """
+[[rules]]
+name = "small-things"
+reason = "small things are fine"
+action = "accept"
+when.uninspectable = "*"
+when.slot = ["link", "icon"]
+"""
+)
+
+
+def test_an_accept_earned_by_one_medium_does_not_cover_another() -> None:
+    policy = load_policy(ACCEPT_PAGES, "policy.toml")
+    link, icon, attachment = (
+        medium(slot, Uninspectable("dns"), decoded=False) for slot in ("link", "icon", "attachment")
+    )
+    assert decide(policy, evidence(link, icon), enforceable=ENFORCEABLE).rule == "small-things"
+    assert decide(policy, evidence(link, medium("attachment")), enforceable=ENFORCEABLE).rule == "small-things"
+    assert decide(policy, evidence(link, attachment), enforceable=ENFORCEABLE).rule == "on_uninspectable"
+
+
+def big_policy(condition: str) -> Policy:
+    hosts = "".join(f'"h{number}.example",\n' for number in range(50_000))
+    rules = "".join(
+        f'[[rules]]\nname = "r{number}"\nreason = "r"\naction = "reject"\n{condition.format(number)}\n'
+        for number in range(500)
+    )
+    return load_policy(
+        f'default = "accept"\non_uninspectable = "reject"\n[lists]\nbig = [\n{hosts}]\n{rules}', "p.toml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "subject"),
+    [
+        ('when.instance = ["@big", "*.x{}.example"]', evidence(instance="a.b.c.far.example")),
+        ("when.instance = '@big'\nwhen.activity = 'Like'", evidence(instance="h49999.example")),
+        ("when.score = {{ nsfw = '>= 0.9' }}", evidence()),
+    ],
+    ids=["stranger", "listed", "text only"],
+)
+def test_many_rules_and_long_lists_cost_little(condition: str, subject: Evidence) -> None:
+    policy = big_policy(condition)
+    assert decide(policy, subject, enforceable=ENFORCEABLE).rule == "default"
+    best = min(timeit.repeat(lambda: decide(policy, subject, enforceable=ENFORCEABLE), number=50, repeat=7)) / 50
+    assert best < 300e-6 or sys.gettrace() is not None
