@@ -106,8 +106,7 @@ async def judge(request: InboxRequest, street: Street) -> Outcome:
         return known("rejected", 200 if decision.silent else 403, decision.reason, timings=laps.millis)
 
     try:
-        with trio.CancelScope(shield=True):  # Lemmy may have recorded the id: its answer must be heard
-            forwarded = await street.upstream.forward(request)
+        forwarded = await street.upstream.forward(request)
     except UpstreamUnavailable as unavailable:
         laps.end("forward")
         return known("deferred", 503, "upstream-unavailable", unavailable.reason, timings=laps.millis)

@@ -27,7 +27,6 @@ from relayfilter.remote.actor_keys import ActorKeys
 from relayfilter.remote.documents import FetchProcess
 from relayfilter.upstream.lemmy import LemmyUpstream
 from relayfilter.wire.listen import serve
-from relayfilter.wire.server import Draining
 
 
 async def run_front(loaded: Loaded, *, alone: bool) -> None:
@@ -58,7 +57,7 @@ async def run_front(loaded: Loaded, *, alone: bool) -> None:
             lambda record: journal.write("delivery", **log_fields(record)),
         )
         await until_healthy(fetch)
-        draining = Draining()
+        draining = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_obey_signals, gate, loaded, draining, nursery.cancel_scope, journal)
             nursery.start_soon(_feed_watchdog, fetch)
@@ -119,7 +118,7 @@ async def _feed_watchdog(fetch: FetchProcess) -> None:
 
 
 async def _obey_signals(
-    gate: InboxGate, loaded: Loaded, draining: Draining, scope: trio.CancelScope, journal: Journal
+    gate: InboxGate, loaded: Loaded, draining: trio.Event, scope: trio.CancelScope, journal: Journal
 ) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async for number in signals:

@@ -32,7 +32,6 @@ from relayfilter.wire.stream import Stream
 Handler = Callable[[InboxRequest], Awaitable[Response]]
 OnMalformed = Callable[[str, MalformedRequest], None]
 OnCrash = Callable[[Exception], None]
-Draining = trio.Event
 T = TypeVar("T")
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -86,7 +85,7 @@ async def serve_connection(
     except _PeerGone:
         pass
     finally:
-        await trio.aclose_forcefully(stream)
+        stream.close()
 
 
 class _PeerGone(Exception):

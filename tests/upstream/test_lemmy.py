@@ -332,7 +332,7 @@ def test_a_connection_closed_under_a_delivery_is_not_tried_again() -> None:
 
 
 def test_a_connection_is_not_kept_longer_than_keepalive() -> None:
-    recorder = Recorder(answering(OK, OK))
+    recorder = Recorder(answering(*[OK] * 5))
 
     async def main() -> None:
         async with recorder.running() as url:
@@ -464,14 +464,15 @@ def test_an_answer_before_the_whole_request_was_read_counts() -> None:
 
 
 def test_aclose_closes_idle_connections_and_keeps_none_after() -> None:
-    recorder = Recorder(answering(OK, OK))
+    recorder = Recorder(answering(*[OK] * 5))
 
     async def use(upstream: LemmyUpstream) -> None:
-        for _ in range(2):
-            recorder.hung_up = trio.Event()
-            await upstream.forward(DELIVERY)
-            await upstream.aclose()
-            await recorder.hung_up.wait()
+        await upstream.forward(DELIVERY)
+        await upstream.aclose()
+        await recorder.hung_up.wait()
+        recorder.hung_up = trio.Event()
+        await upstream.forward(DELIVERY)
+        await recorder.hung_up.wait()
 
     with_upstream(recorder, use)
     assert len(recorder.connections) == 2

@@ -56,6 +56,7 @@ BAD = {
     "NUL in an extension": (b"3;a\x00\r\nabc\r\n0\r\n\r\n", 400),
     "extension too long": (b"3;" + b"a" * 300 + b"\r\nabc\r\n0\r\n\r\n", 400),
     "chunk longer than its size": (b"3\r\nabcd\r\n0\r\n\r\n", 400),
+    "chunk ends with other bytes": (b"3\r\nabcde0\r\n\r\n", 400),
     "chunk ends with a bare LF": (b"3\r\nabc\n0\r\n\r\n\r\n", 400),
     "trailer": (b"0\r\nHost: other.example\r\n\r\n", 400),
     "last chunk ends with a bare LF": (b"0\r\n\n\r\n\r\n", 400),

@@ -118,23 +118,6 @@ def test_closing_wakes_who_waits_and_ends_every_use() -> None:
     trio.run(main)
 
 
-def test_closing_right_after_bytes_came_is_a_close() -> None:
-    async def main() -> None:
-        async with connected() as (peer, ours):
-
-            async def wait() -> None:
-                with pytest.raises(trio.ClosedResourceError):
-                    await ours.receive_some()
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(wait)
-                await trio.testing.wait_all_tasks_blocked()
-                await peer.send_all(b"a")
-                ours.close()
-
-    trio.run(main)
-
-
 def test_takes_over_the_socket() -> None:
     async def main() -> None:
         async with connected() as (peer, ours):
