@@ -25,7 +25,7 @@ from relayfilter.policy.evidence import Decision, Evidence, InspectedMedia, Verb
 from relayfilter.policy.rules import Policy
 from relayfilter.remote.actor_keys import ActorKeys, KeyAnswer
 from relayfilter.request import InboxRequest
-from relayfilter.signatures.claim import Claim, precheck, read_claim, verify
+from relayfilter.signatures.claim import CheckedClaim, Claim, precheck, read_claim, verify
 from relayfilter.signatures.owner import check_ids, instance_of
 from relayfilter.signatures.result import (
     ActorKey,
@@ -132,29 +132,26 @@ async def identify(
     """Who sent it, as Lemmy binds it: by the key of the body's actor. Nothing is fetched for what cannot be good."""
     if isinstance(claim, NoSignature | BadSignature):
         return claim
-    now = request.received_at
-    bad = check_ids(activity.actor, activity.id) or precheck(request, claim, domains=street.domains, now=now)
-    if bad is not None:
+    if bad := check_ids(activity.actor, activity.id):
         return bad
+    checked = precheck(request, claim, domains=street.domains, now=request.received_at)
+    if isinstance(checked, BadSignature):
+        return checked
     sender: SignatureResult = NoSignature()
     for key_id in claim.key_ids:
         key = await street.keys.get(key_id, activity.actor, deadline=deadline - trio.current_time())
-        sender = _verified_by(key, request, claim, activity, street)
+        sender = _verified_by(key, checked, activity)
         if isinstance(key, ActorKey) and isinstance(sender, BadSignature) and sender.reason in _KEY_MAY_BE_OLD:
             fresh = await street.keys.refetch(key, deadline=deadline - trio.current_time())
             if not isinstance(fresh, ActorKey) or fresh.pem != key.pem:
-                sender = _verified_by(fresh, request, claim, activity, street)
+                sender = _verified_by(fresh, checked, activity)
         if isinstance(sender, Verified):
             break
     return sender
 
 
-def _verified_by(
-    key: KeyAnswer, request: InboxRequest, claim: Claim, activity: Activity, street: Street
-) -> SignatureResult:
-    if not isinstance(key, ActorKey):
-        return key
-    return verify(request, claim, key, actor=activity.actor, domains=street.domains, now=request.received_at)
+def _verified_by(key: KeyAnswer, checked: CheckedClaim, activity: Activity) -> SignatureResult:
+    return verify(checked, key, actor=activity.actor) if isinstance(key, ActorKey) else key
 
 
 def not_admitted(

@@ -1,7 +1,7 @@
 """MediaRef to MediaReport: every medium of a delivery, side by side, under one deadline.
 
-Front runs this; it asks the fetch process and sees only reports. Hash lists are matched here, on the reported hashes, so
-that a changed list needs no new worker.
+Front runs this; it asks the fetch process and sees only reports. Hash lists are matched here, on the reported hashes,
+so that a changed list needs no new worker.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
+
 from relayfilter.errors import MalformedRequest
 from relayfilter.request import InboxRequest
 from relayfilter.signatures.cavage import CavageClaim, precheck_cavage, read_cavage, verify_cavage
@@ -67,28 +69,39 @@ def _only(request: InboxRequest, name: bytes) -> bytes | None:
     return values[0] if values else None
 
 
-def precheck(request: InboxRequest, claim: Claim, *, domains: frozenset[str], now: float) -> BadSignature | None:
+class CheckedClaim(msgspec.Struct, frozen=True):
+    """A claim of which only the key is left to check. Only `precheck` makes one; `now` is in epoch seconds."""
+
+    request: InboxRequest
+    claim: Claim
+    now: float
+
+
+def precheck(
+    request: InboxRequest, claim: Claim, *, domains: frozenset[str], now: float
+) -> CheckedClaim | BadSignature:
     """Why the claim cannot be good whatever the key, if so. `domains` are our own hosts in lower case, `now` is in
     epoch seconds. Reasons: those of precheck_cavage and precheck_rfc9421."""
     if isinstance(claim, CavageClaim):
-        return precheck_cavage(request, claim, domains=domains, now=now)
-    return precheck_rfc9421(request, claim, domains=domains, now=now)
+        bad = precheck_cavage(request, claim, domains=domains, now=now)
+    else:
+        bad = precheck_rfc9421(request, claim, domains=domains, now=now)
+    return bad or CheckedClaim(request, claim, now)
 
 
-def verify(
-    request: InboxRequest, claim: Claim, key: ActorKey, *, actor: str, domains: frozenset[str], now: float
-) -> Verified | BadSignature:
+def verify(checked: CheckedClaim, key: ActorKey, *, actor: str) -> Verified | BadSignature:
     """Was the request signed by `key`, and is that the key of `actor`, the actor of the body?
 
-    Reasons: precheck's, check_owner's, load_public_key's, those of verify_cavage and verify_rfc9421.
+    Reasons: check_owner's, load_public_key's, those of verify_cavage and verify_rfc9421.
     """
-    if bad := precheck(request, claim, domains=domains, now=now) or check_owner(key, actor):
+    if bad := check_owner(key, actor):
         return bad
     public_key = load_public_key(key.pem)
     if isinstance(public_key, BadSignature):
         return public_key
+    request, claim = checked.request, checked.claim
     if isinstance(claim, CavageClaim):
         bad = verify_cavage(request, claim, public_key)
     else:
-        bad = verify_rfc9421(request, claim, public_key, key.key_id, now=now)
+        bad = verify_rfc9421(request, claim, public_key, key.key_id, now=checked.now)
     return bad or Verified(actor, key.key_id, "cavage" if isinstance(claim, CavageClaim) else "rfc9421")
