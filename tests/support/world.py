@@ -62,6 +62,8 @@ class World:
         self.lemmy = Lemmy(self.fediverse.key_of, version=lemmy_version)
         self.port = 0
         self.running = False
+        self.arguments: tuple[str, ...] = ()
+        """Further ones for `serve`."""
         self.daemon: Daemon
         self._policy = SHIPPED_POLICY.read_text() if policy is None else policy
         self._settings = settings or {}
@@ -134,7 +136,7 @@ class World:
     async def start(self, deadline: float = 60.0) -> None:
         """Start the daemon and wait until it is ready. Raises Ended with what stderr said, or trio.TooSlowError."""
         self.daemon = Daemon(
-            [*self.command, "serve", "--config", str(self.config_file)],
+            [*self.command, "serve", *self.arguments, "--config", str(self.config_file)],
             directory=self.config_file.parent,
             environment=self._environment,
             inherits=self._listener if self._hand_over else None,
