@@ -114,5 +114,8 @@ def report(results: list[ImageResult]) -> list[str]:
     ]
 
 
-if __name__ == "__main__":
-    print(*report(measure()), sep="\n")
+def run() -> dict[str, object]:
+    """Prints and returns the results."""
+    results = measure()
+    print(*report(results), sep="\n")
+    return {each.name: msgspec.to_builtins(each) for each in results}
