@@ -1,6 +1,9 @@
 """Run as a program: locks a forked child down and prints, as JSON, what it could still do.
 
-`{"held": [...], "missing": [...], "again": [...], "probes": {name: "EPERM" or "ALLOWED" or ...}}`
+No probe may block or do harm when it is allowed: a layer that is missing is to be seen, not to hang.
+
+`{"held": [...], "missing": [...], "again": [...], "probes": {name: "EPERM" or "ALLOWED" or ...}}`; `again` is
+what a second lock-down, in the process that is locked down, still reports as held.
 """
 
 from __future__ import annotations
@@ -61,7 +64,7 @@ def probes(parent: int, inherited: int, connection: socket.socket) -> dict[str, 
         "Unix socket": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
         "netlink socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
         "socket pair": socket.socketpair,
-        "receive a descriptor": lambda: socket.recv_fds(connection, 1, 1),
+        "receive a descriptor": lambda: connection.recvmsg(1, 64, socket.MSG_DONTWAIT),
         "pipe": os.pipe,
         "duplicate a descriptor": lambda: os.dup(connection.fileno()),
         "epoll": select.epoll,
@@ -69,7 +72,7 @@ def probes(parent: int, inherited: int, connection: socket.socket) -> dict[str, 
         "fork": fork,
         "thread": lambda: threading.Thread(target=int).start(),
         "signal the parent": lambda: os.kill(parent, 0),
-        "stop the parent": lambda: os.kill(parent, signal.SIGSTOP),
+        "wake the parent": lambda: os.kill(parent, signal.SIGCONT),
         "raise a limit": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9)),
         "change user": lambda: os.setuid(65534),
         "leave the session": os.setsid,
@@ -83,7 +86,7 @@ def probes(parent: int, inherited: int, connection: socket.socket) -> dict[str, 
         "keyring": lambda: call(250, 219, 0, -3, 0, 0, 0),
         "namespace": lambda: call(272, 97, 0x10000000),
         "undo what was set": lambda: call(157, 167, 4, 1, 0, 0, 0),
-        "System V shared memory": lambda: call(29, 194, 0, 4096, 0o1600),
+        "System V shared memory": lambda: call(29, 194, 0x72656C61, 4096, 0),
     }
 
 
@@ -101,7 +104,7 @@ def locked_down(connection: socket.socket, parent: int, inherited: int) -> None:
     report = lock_down(connection.fileno(), parent=parent, memory=1 << 30)
     again = lock_down(connection.fileno(), parent=parent, memory=1 << 30)
     found = {name: outcome(probe) for name, probe in probes(parent, inherited, connection).items()}
-    said = {"held": report.held, "missing": report.missing, "again": again.missing, "probes": found}
+    said = {"held": report.held, "missing": report.missing, "again": again.held, "probes": found}
     connection.sendall(json.dumps(said).encode())
 
 

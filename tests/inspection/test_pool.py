@@ -227,12 +227,11 @@ def against(says: list[bytes], path: Path, use: Callable[[WorkerPool], Awaitable
                 await stream.send_all(answer)
 
     async def main() -> None:
-        listener = trio.SocketListener(trio.socket.socket(trio.socket.AF_UNIX))
-        await listener.socket.bind(str(path))
-        listener.socket.listen()
-        with trio.fail_after(PATIENCE):
+        with trio.socket.socket(trio.socket.AF_UNIX) as listener, trio.fail_after(PATIENCE):
+            await listener.bind(str(path))
+            listener.listen()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(trio.serve_listeners, worker, [listener])
+                nursery.start_soon(trio.serve_listeners, worker, [trio.SocketListener(listener)])
                 await use(WorkerPool(str(path), size=1, job_timeout=2))
                 nursery.cancel_scope.cancel()
 
