@@ -31,11 +31,12 @@ class Street:
             else:
                 self.passed.append(f"{name} too late")
 
-    def start(
+    async def start(
         self, nursery: trio.Nursery, name: str, *about: str, host: str = "b.example", deadline: float = 1e9
     ) -> None:
         self.verify[name], self.finish[name] = trio.Event(), trio.Event()
         nursery.start_soon(self.deliver, name, about, host, deadline)
+        await wait_all_tasks_blocked()
 
 
 def run(story: Callable[[Street, trio.Nursery], Awaitable[None]]) -> Street:
@@ -60,9 +61,8 @@ async def done(street: Street, *names: str) -> None:
 
 def test_a_vote_never_overtakes_the_post_that_is_being_scanned() -> None:
     async def story(street: Street, nursery: trio.Nursery) -> None:
-        street.start(nursery, "post", POST)
-        street.start(nursery, "vote", POST, host="c.example")
-        await wait_all_tasks_blocked()
+        await street.start(nursery, "post", POST)
+        await street.start(nursery, "vote", POST, host="c.example")
         street.verify["post"].set()
         await done(street, "vote")
         assert street.passed == []
@@ -73,9 +73,8 @@ def test_a_vote_never_overtakes_the_post_that_is_being_scanned() -> None:
 
 def test_unrelated_deliveries_do_not_wait() -> None:
     async def story(street: Street, nursery: trio.Nursery) -> None:
-        street.start(nursery, "post", POST)
-        street.start(nursery, "other", OTHER)
-        await wait_all_tasks_blocked()
+        await street.start(nursery, "post", POST)
+        await street.start(nursery, "other", OTHER)
         street.verify["post"].set()
         await done(street, "other")
         assert street.passed == ["other"]
@@ -89,8 +88,7 @@ def test_many_about_one_object_pass_in_the_order_of_their_arrival() -> None:
 
     async def story(street: Street, nursery: trio.Nursery) -> None:
         for name in names:
-            street.start(nursery, name, POST)
-            await wait_all_tasks_blocked()
+            await street.start(nursery, name, POST)
         await done(street, *reversed(names))
 
     assert run(story).passed == names
@@ -98,10 +96,8 @@ def test_many_about_one_object_pass_in_the_order_of_their_arrival() -> None:
 
 def test_deliveries_about_the_same_two_objects_never_wait_for_each_other() -> None:
     async def story(street: Street, nursery: trio.Nursery) -> None:
-        street.start(nursery, "one", POST, OTHER)
-        await wait_all_tasks_blocked()
-        street.start(nursery, "two", OTHER, POST)
-        await wait_all_tasks_blocked()
+        await street.start(nursery, "one", POST, OTHER)
+        await street.start(nursery, "two", OTHER, POST)
         await done(street, "two", "one")
 
     assert run(story).passed == ["one", "two"]
@@ -109,10 +105,8 @@ def test_deliveries_about_the_same_two_objects_never_wait_for_each_other() -> No
 
 def test_attack_an_unverified_stranger_cannot_hold_up_votes_on_a_post_elsewhere() -> None:
     async def story(street: Street, nursery: trio.Nursery) -> None:
-        street.start(nursery, "stranger", POST, host="evil.example")
-        await wait_all_tasks_blocked()
-        street.start(nursery, "vote", POST, host="c.example")
-        await wait_all_tasks_blocked()
+        await street.start(nursery, "stranger", POST, host="evil.example")
+        await street.start(nursery, "vote", POST, host="c.example")
         await done(street, "vote")
         assert street.passed == ["vote"]
         await done(street, "stranger")
@@ -122,10 +116,8 @@ def test_attack_an_unverified_stranger_cannot_hold_up_votes_on_a_post_elsewhere(
 
 def test_the_origin_of_an_object_goes_first_even_while_its_key_is_being_fetched() -> None:
     async def story(street: Street, nursery: trio.Nursery) -> None:
-        street.start(nursery, "post", POST, host="a.example")
-        await wait_all_tasks_blocked()
-        street.start(nursery, "vote", POST, host="c.example")
-        await wait_all_tasks_blocked()
+        await street.start(nursery, "post", POST, host="a.example")
+        await street.start(nursery, "vote", POST, host="c.example")
         await done(street, "vote")
         assert street.passed == []
         await done(street, "post")
@@ -135,11 +127,9 @@ def test_the_origin_of_an_object_goes_first_even_while_its_key_is_being_fetched(
 
 def test_waiting_ends_at_the_deadline() -> None:
     async def story(street: Street, nursery: trio.Nursery) -> None:
-        street.start(nursery, "post", POST)
-        await wait_all_tasks_blocked()
+        await street.start(nursery, "post", POST)
         street.verify["post"].set()
-        street.start(nursery, "vote", POST, deadline=trio.current_time() + 8)
-        await wait_all_tasks_blocked()
+        await street.start(nursery, "vote", POST, deadline=trio.current_time() + 8)
         street.verify["vote"].set()
         await trio.sleep(9)
         assert street.passed == ["vote too late"]
