@@ -64,6 +64,7 @@ def test_a_vote_never_overtakes_the_post_that_is_being_scanned() -> None:
         await street.start(nursery, "post", POST)
         await street.start(nursery, "vote", POST, host="c.example")
         street.verify["post"].set()
+        await wait_all_tasks_blocked()
         await done(street, "vote")
         assert street.passed == []
         await done(street, "post")
@@ -76,6 +77,7 @@ def test_unrelated_deliveries_do_not_wait() -> None:
         await street.start(nursery, "post", POST)
         await street.start(nursery, "other", OTHER)
         street.verify["post"].set()
+        await wait_all_tasks_blocked()
         await done(street, "other")
         assert street.passed == ["other"]
         await done(street, "post")
