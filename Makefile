@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test conformance check bench lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ demo: setup ## the real daemon in front of a strict Lemmy stand-in and a small f
 
 test: setup ## all tests
 	@$(BIN)/python -m pytest
+
+conformance: setup ## the matrix of HTTP signatures through the running daemon, as a table
+	@$(BIN)/python -m tests.conformance.run
 
 check: setup ## style, types, floors
 	@$(BIN)/ruff check .

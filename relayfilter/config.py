@@ -13,6 +13,7 @@ import msgspec
 
 from relayfilter import strict_toml
 from relayfilter.errors import ConfigError
+from relayfilter.inspection.lookahead import LookAheadSettings
 from relayfilter.inspection.settings import ClassifySettings
 from relayfilter.media.hashlist import HashList, HashLists, HashListSettings, parse_hash_list
 from relayfilter.policy.load import load_policy
@@ -78,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicyFile = PolicyFile()
     fetch: FetchSettings = FetchSettings()
     classify: ClassifySettings = ClassifySettings()
+    look_ahead: LookAheadSettings = LookAheadSettings()
     processes: Processes = Processes()
     hash_lists: tuple[HashListSettings, ...] = ()
 
@@ -100,7 +102,7 @@ def load_all(file: Path) -> Loaded:
     """The configuration with its policy and hash lists. Raises ConfigError."""
     config = load_config(file)
     policy_file = file.parent / config.policy.file
-    policy = load_policy(_read(policy_file, str(policy_file)), str(policy_file))
+    policy = load_policy(_read(policy_file, str(policy_file)), str(policy_file), lambda name: _read(Path(name), name))
     lists = [_read_list(settings, file.parent / settings.file) for settings in config.hash_lists]
     return Loaded(file, config, policy, HashLists(lists))
 

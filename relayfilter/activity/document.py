@@ -6,8 +6,7 @@ this reader could take differently is refused with 400:
 - bytes that are not UTF-8, a byte order mark, an unpaired surrogate, `NaN`, `Infinity`, a number too large to hold
 - a member name that occurs twice in one object, in whatever spelling (`"id"` and `"i\\u0064"` are one name)
 - nesting deeper than MAX_DEPTH (serde_json stops at 128)
-- an array in `object` that is neither all URLs nor all objects: serde also reads a struct from the bare array of its
-  fields, so `["Page", "https://...", ...]` is a Page to Lemmy and an anonymous list to everybody else
+- members in shapes that serde reads and others do not: structs as arrays, enums as objects, ids with blanks (shapes.py)
 
 Everything else that is unknown or odd, `@context` included, is left alone: Lemmy does not read it.
 """
@@ -21,6 +20,7 @@ from typing import Any, Final, TypeGuard
 
 import msgspec
 
+from relayfilter.activity.shapes import check_shapes
 from relayfilter.errors import MalformedRequest
 
 MAX_DEPTH: Final = 64
@@ -60,7 +60,7 @@ def parse_activity(body: bytes) -> Activity:
     """The activity in `body`. Raises MalformedRequest(400); its reason is one of these slugs:
 
     `bom`, `not-utf8`, `not-json`, `duplicate-key`, `not-finite`, `number-too-long`, `lone-surrogate`, `too-deep`,
-    `not-an-object`, `id`, `type`, `actor`, `object-array`.
+    `not-an-object`, `id`, `type`, `actor`, and those of check_shapes.
     """
     document = _decode(body)
     activity_id, kind, actor = document.get("id"), document.get("type"), _id_of(document.get("actor"))
@@ -87,6 +87,14 @@ def parse_activity(body: bytes) -> Activity:
         sensitive=innermost.get("sensitive") is True,
         community=actor if kind == "Announce" else _text(document.get("audience")) or _text(innermost.get("audience")),
     )
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`, read as strictly as an activity. Raises MalformedRequest(400) with the reasons of
+    parse_activity up to `not-an-object`, and those of check_shapes."""
+    document = _decode(body)
+    _unwrap(document)
+    return document
 
 
 def is_self_delete(activity: Activity) -> bool:
@@ -150,24 +158,17 @@ def _check_depth(document: dict[str, Any]) -> None:
 
 
 def _unwrap(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """`document`, and each object that the one before wraps."""
+    """`document`, and each object that the one before wraps. Raises MalformedRequest for the shape of any."""
+    check_shapes(document)
     chain = [document]
-    while _wraps(chain[-1], document):
-        inside = chain[-1].get("object")
-        if isinstance(inside, list) and not _is_plain_list(inside):
-            raise MalformedRequest(400, "object-array")
-        if not isinstance(inside, dict):
-            break
+    while _wraps(chain[-1], document) and isinstance(inside := chain[-1].get("object"), dict):
+        check_shapes(inside)
         chain.append(inside)
     return chain
 
 
 def _wraps(node: dict[str, Any], document: dict[str, Any]) -> bool:
     return node is document or _text(node.get("type")) in _WRAPPERS
-
-
-def _is_plain_list(items: list[Any]) -> bool:
-    return all(_is_url(item) for item in items) or all(isinstance(item, dict) for item in items)
 
 
 def _is_url(value: object) -> TypeGuard[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -21,7 +22,7 @@ from relayfilter.errors import ConfigError
 from relayfilter.ledger import ids
 from relayfilter.ledger.queries import LedgerReader, Wanted
 from relayfilter.ledger.records import VERDICTS, DecisionRecord, Verdict
-from relayfilter.ledger.store import LEDGER_FILE
+from relayfilter.ledger.store import LEDGER_FILE, LedgerUnavailable
 
 STYLES = {
     "accepted": "green",
@@ -99,6 +100,8 @@ def open_reader(config_file: Path) -> LedgerReader:
         return LedgerReader(path)
     except FileNotFoundError:
         fail(f"{path}: there is no ledger yet; has the filter run with this configuration?", 1)
+    except LedgerUnavailable as unavailable:
+        fail(str(unavailable), os.EX_UNAVAILABLE)
 
 
 def _follow(reader: LedgerReader, wanted: Wanted) -> Iterator[DecisionRecord]:

@@ -12,6 +12,8 @@ COMMANDS = {
     "check": "say what is wrong with the configuration, the policy, the lists and the model",
     "log": "list decisions, newest first",
     "explain": "tell everything about one decision",
+    "withheld": "list what is withheld and because of which decision",
+    "release": "let in again what was withheld",
     "scan": "tell what would happen to a picture or an activity, forwarding nothing",
     "testcard": "write the harmless picture that is always matched",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -20,10 +21,10 @@ from relayfilter.daemon.supervisor import inspection_processes, until_healthy
 from relayfilter.errors import ConfigError, MalformedRequest, RemoteUnavailable
 from relayfilter.inspection.inspector import Inspector
 from relayfilter.inspection.pool import WorkerPool
-from relayfilter.pipeline import gather, look
 from relayfilter.policy.decide import decide
 from relayfilter.policy.evidence import Decision, Evidence, InspectedMedia
 from relayfilter.remote.documents import FetchProcess
+from relayfilter.stages import gather, look
 
 _LARGEST_FILE = 64 * 1024 * 1024
 
@@ -80,7 +81,7 @@ async def _scan(loaded: Loaded, what: str) -> Scan:
             pool.close()
             return _decided(loaded, _bare((InspectedMedia(MediaRef("", what, "attachment"), report),)))
         activity = parse_activity(data)
-        return _decided(loaded, gather(activity, None, await look(activity, inspector, deadline)))
+        return _decided(loaded, gather(activity, None, await look(activity, inspector, deadline), None, time.time()))
 
 
 def _decided(loaded: Loaded, evidence: Evidence) -> Scan:

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import trio
@@ -21,10 +22,21 @@ from relayfilter.daemon.supervisor import inspection_processes, until_healthy
 from relayfilter.errors import ConfigError, RemoteUnavailable
 from relayfilter.gates.inbox import InboxGate, log_fields
 from relayfilter.inspection.inspector import Inspector
-from relayfilter.ledger.store import LEDGER_FILE, open_ledger
-from relayfilter.pipeline import Street
+from relayfilter.inspection.lookahead import LookAhead
+from relayfilter.lanes import Lanes
+from relayfilter.ledger.store import LEDGER_FILE, Ledger, open_ledger
 from relayfilter.remote.actor_keys import ActorKeys
 from relayfilter.remote.documents import FetchProcess
+from relayfilter.remote.instance_actor import (
+    DOCUMENT_TYPE,
+    KEY_FILE,
+    WEBFINGER_TYPE,
+    InstanceActor,
+    load_instance_actor,
+)
+from relayfilter.remote.signed_documents import SignedDocuments
+from relayfilter.request import Response
+from relayfilter.street import Street
 from relayfilter.upstream.lemmy import LemmyUpstream
 from relayfilter.wire.listen import serve
 
@@ -50,11 +62,13 @@ async def run_front(loaded: Loaded, *, alone: bool) -> None:
         ledger = await stack.enter_async_context(
             open_ledger(state / LEDGER_FILE, on_trouble=lambda detail: journal.write("ledger-trouble", detail=detail))
         )
-        keys = ActorKeys(fetch, ledger, time.time)
+        actor = await trio.to_thread.run_sync(instance_actor, loaded, state)
+        documents = SignedDocuments(fetch, actor, time.time)
         gate = InboxGate(
-            make_street(loaded, keys, fetch, upstream),
+            make_street(loaded, documents, fetch, ledger, upstream),
             ledger,
             lambda record: journal.write("delivery", **log_fields(record)),
+            pages_of(actor),
         )
         await until_healthy(fetch)
         draining = trio.Event()
@@ -79,14 +93,38 @@ async def run_front(loaded: Loaded, *, alone: bool) -> None:
         journal.write("stopped")
 
 
-def make_street(loaded: Loaded, keys: ActorKeys, fetch: FetchProcess, upstream: LemmyUpstream) -> Street:
+def instance_actor(loaded: Loaded, state: Path) -> InstanceActor:
+    """Who we are to servers that answer signed questions only. Raises ConfigError."""
+    return load_instance_actor(state / KEY_FILE, domain=loaded.config.instance.domains[0].lower())
+
+
+def pages_of(actor: InstanceActor) -> dict[bytes, Response]:
+    """What others must be able to GET of us: the actor's document, and WebFinger's word for it."""
+    account = quote(actor.account, safe="")
+    webfinger = Response(200, ((b"Content-Type", WEBFINGER_TYPE.encode()),), actor.webfinger)
+    return {
+        actor.path.encode(): Response(200, ((b"Content-Type", DOCUMENT_TYPE.encode()),), actor.document),
+        f"/.well-known/webfinger?resource={actor.account}".encode(): webfinger,
+        f"/.well-known/webfinger?resource={account}".encode(): webfinger,
+    }
+
+
+def make_street(
+    loaded: Loaded, documents: SignedDocuments, fetch: FetchProcess, ledger: Ledger, upstream: LemmyUpstream
+) -> Street:
     """The street as the configuration wants it."""
     deliveries = loaded.config.deliveries
+    domains = frozenset(domain.lower() for domain in loaded.config.instance.domains)
+    inspector = Inspector(fetch, loaded.lists, max_media=deliveries.max_media, side_by_side=deliveries.side_by_side)
+    settings = loaded.config.look_ahead
     return Street(
-        domains=frozenset(domain.lower() for domain in loaded.config.instance.domains),
+        domains=domains,
         deadline=deliveries.deadline,
-        keys=keys,
-        inspector=Inspector(fetch, loaded.lists, max_media=deliveries.max_media, side_by_side=deliveries.side_by_side),
+        lanes=Lanes(),
+        keys=ActorKeys(documents, ledger, time.time),
+        ledger=ledger,
+        look_ahead=LookAhead(documents, inspector, ledger.known, domains=domains, settings=settings),
+        inspector=inspector,
         policy=loaded.policy,
         upstream=upstream,
         rfc9421=deliveries.rfc9421_upstream,
@@ -140,6 +178,9 @@ async def _reload(gate: InboxGate, file: Path, journal: Journal) -> None:
         journal.write("reload-refused", detail=str(error))
     else:
         inspector = gate.street.inspector.with_lists(loaded.lists)
-        gate.street = msgspec.structs.replace(gate.street, policy=loaded.policy, inspector=inspector)
+        look_ahead = gate.street.look_ahead.with_inspector(inspector)
+        gate.street = msgspec.structs.replace(
+            gate.street, policy=loaded.policy, inspector=inspector, look_ahead=look_ahead
+        )
         journal.write("reloaded", rules=len(loaded.policy.rules))
     notify("READY=1")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import trio
@@ -17,12 +17,13 @@ from relayfilter.errors import MalformedRequest
 from relayfilter.ledger import ids
 from relayfilter.ledger.records import DecisionRecord, Sender, UpstreamAnswer
 from relayfilter.ledger.store import Ledger, LedgerUnavailable
-from relayfilter.pipeline import Outcome, Street, judge
+from relayfilter.pipeline import judge
 from relayfilter.request import InboxRequest, Response
 from relayfilter.signatures.cavage import CavageClaim
 from relayfilter.signatures.owner import instance_of
 from relayfilter.signatures.result import BadSignature, KeyUnavailable, NoSignature, Verified
 from relayfilter.signatures.rfc9421 import Rfc9421Claim
+from relayfilter.street import Outcome, Street
 
 HEALTH = b"/_relayfilter/health"
 _RETRY_AFTER = b"30"
@@ -45,19 +46,26 @@ _WORDS = {
 class InboxGate:
     """Takes every POST as a delivery. `street` may be replaced at any time; a delivery keeps the one it began with.
 
-    `on_record` hears of every decision, for the log.
+    `on_record` hears of every decision, for the log. `pages` are what GET of a target of ours answers.
     """
 
-    def __init__(self, street: Street, ledger: Ledger, on_record: Callable[[DecisionRecord], None]) -> None:
+    def __init__(
+        self,
+        street: Street,
+        ledger: Ledger,
+        on_record: Callable[[DecisionRecord], None],
+        pages: Mapping[bytes, Response] | None = None,
+    ) -> None:
         self.street = street
+        self._pages = {HEALTH: answer(200), **(pages or {})}
         self._ledger = ledger
         self._on_record = on_record
 
     async def __call__(self, request: InboxRequest) -> Response:
         """The answer to one request. Raises nothing but cancellation."""
         if request.method != "POST":
-            if request.target == HEALTH and request.method in ("GET", "HEAD"):
-                return answer(200)
+            if request.method in ("GET", "HEAD") and (page := self._pages.get(request.target)):
+                return page
             return answer(405, (b"Allow", b"POST"))
         try:
             check_content_type(request)
@@ -78,7 +86,7 @@ class InboxGate:
             return outcome.forwarded.response
         try:
             with trio.CancelScope(shield=True):
-                await self._ledger.record(record)
+                await self._ledger.record(record, withhold=outcome.withhold, until=outcome.withhold_until)
         except LedgerUnavailable as unavailable:
             record = msgspec.structs.replace(
                 record, verdict="deferred", status=503, reason="ledger-unavailable", detail=str(unavailable)
@@ -117,6 +125,8 @@ def describe(request: InboxRequest, outcome: Outcome, number: int) -> DecisionRe
         body_sha256=hashlib.sha256(request.body).hexdigest(),
         sender=_sender(outcome),
         decision=outcome.decision,
+        cause=None if outcome.cause is None else ids.show(outcome.cause),
+        withheld=outcome.withhold,
         media=outcome.media,
         upstream=_upstream(outcome),
         timings=outcome.timings,
@@ -176,6 +186,7 @@ def log_fields(record: DecisionRecord) -> dict[str, object]:
         "object_type": record.object_type,
         "signature": record.sender and record.sender.outcome,
         "rule": record.decision and record.decision.rule,
+        "cause": record.cause,
         "media": len(record.media) or None,
         "upstream": record.upstream and record.upstream.status,
         "ms": round(sum(record.timings.values()), 1) if record.timings else None,

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import Engine, Select, func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from relayfilter.ledger.ids import first_at
 from relayfilter.ledger.records import DecisionRecord, Verdict
-from relayfilter.ledger.schema import decisions, open_engine
+from relayfilter.ledger.schema import decisions, open_engine, other_version, releases, withheld
+from relayfilter.ledger.store import LedgerUnavailable, describe_error
 
 _decode = msgspec.json.Decoder(DecisionRecord).decode
 _PAGE = 500
@@ -27,13 +29,38 @@ class Wanted(msgspec.Struct, frozen=True):
     activity_id: str | None = None
 
 
+class HeldObject(msgspec.Struct, frozen=True):
+    """An object that is withheld, the id of the decision that caused it, and until when (None: for good)."""
+
+    object_id: str
+    cause: int
+    until: float | None
+
+
+class ReleasedObject(msgspec.Struct, frozen=True):
+    """An object that was withheld until an operator released it."""
+
+    object_id: str
+    cause: int
+    released_at: float
+    released_by: str
+
+
 class LedgerReader:
-    """The decisions in the ledger at `path`. Raises FileNotFoundError when there is none yet."""
+    """The ledger at `path`. Raises FileNotFoundError when there is none yet, LedgerUnavailable when it is damaged or
+    another version's."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise FileNotFoundError(path)
         self._engine: Engine = open_engine(str(path), read_only=True)
+        try:
+            with self._engine.connect() as connection:
+                trouble = other_version(connection)
+        except SQLAlchemyError as error:
+            trouble = describe_error(error)
+        if trouble:
+            raise LedgerUnavailable(f"{path}: {trouble}")
 
     def newest(self, wanted: Wanted, limit: int | None = None) -> Iterator[DecisionRecord]:
         """Matching decisions, newest first."""
@@ -66,6 +93,21 @@ class LedgerReader:
         """The decision with that id."""
         rows = self._run(select(decisions.c.id, decisions.c.record).where(decisions.c.id == number))
         return _decode(rows[0][1]) if rows else None
+
+    def withheld(self, now: float, limit: int) -> list[HeldObject]:
+        """What is withheld at the wall-clock time `now`, the latest decision's first."""
+        columns = (withheld.c.object_id, withheld.c.cause, withheld.c.until)
+        lasting = or_(withheld.c.until.is_(None), withheld.c.until > now)
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(*columns).where(lasting).order_by(withheld.c.cause.desc()).limit(limit))
+            return [HeldObject(*row) for row in rows]
+
+    def released(self, limit: int) -> list[ReleasedObject]:
+        """What operators released, the last first."""
+        columns = (releases.c.object_id, releases.c.cause, releases.c.released_at, releases.c.released_by)
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(*columns).order_by(releases.c.number.desc()).limit(limit))
+            return [ReleasedObject(*row) for row in rows]
 
     def _run(self, statement: Select[int, bytes]) -> list[tuple[int, bytes]]:
         with self._engine.connect() as connection:

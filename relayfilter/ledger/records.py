@@ -36,7 +36,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One delivery and what became of it.
 
     `at` is wall-clock seconds, `status` what the sender was told, `reason` why in a slug or in the rule's own words,
-    `timings` milliseconds by stage, `body_sha256` the hash of the activity's bytes.
+    `timings` milliseconds by stage, `body_sha256` the hash of the activity's bytes. `cause` is the id of the earlier
+    decision that settled this one, `withheld` has the ids to which nothing may refer because of this one.
     """
 
     id: int
@@ -58,6 +59,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     instance: str | None = None
     sender: Sender | None = None
     decision: Decision | None = None
+    cause: str | None = None
+    withheld: tuple[str, ...] = ()
     media: tuple[InspectedMedia, ...] = ()
     upstream: UpstreamAnswer | None = None
     timings: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The ledger's tables, in SQLAlchemy Core so that PostgreSQL can serve them later."""
+"""The ledger's tables, in SQLAlchemy Core so that PostgreSQL can serve them later. A `digest` is digests.py's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import (
     URL,
     BigInteger,
     Column,
+    Connection,
     Engine,
     Float,
     Index,
@@ -22,6 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
+
+VERSION = 1
+"""Goes up with every change of a table."""
 
 metadata = MetaData()
 
@@ -54,6 +58,57 @@ actor_keys = Table(
     Column("fetched_at", Float, nullable=False),
 )
 
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("object_id", String, nullable=False),
+    Column("cause", BigInteger, nullable=False),
+    Column("until", Float),
+    sqlite_with_rowid=False,
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("number", _RowId, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("object_id", String, nullable=False),
+    Column("cause", BigInteger, nullable=False),
+    Column("released_at", Float, nullable=False),
+    Column("released_by", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Without an index by digest: rows are only added at the end, and read when the ledger is opened.
+known_objects = Table(
+    "known_objects",
+    metadata,
+    Column("number", _RowId, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+deferrals = Table(
+    "deferrals",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("first_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("deferrals_by_time", deferrals.c.first_at)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("first_seen", Float),
+    Column("last_seen", Float, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("published", Float),
+    sqlite_with_rowid=False,
+)
+
 
 def open_engine(path: str, *, read_only: bool = False) -> Engine:
     """An engine on the SQLite file `path`: write-ahead log, every commit on disk before it is acknowledged."""
@@ -70,3 +125,19 @@ def open_engine(path: str, *, read_only: bool = False) -> Engine:
             connection.execute("PRAGMA synchronous = FULL")
 
     return engine
+
+
+def create(connection: Connection) -> None:
+    """Makes the tables in a file that has none: all of them or, when we are killed meanwhile, none."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar() == 0:
+        metadata.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+
+
+def other_version(connection: Connection) -> str | None:
+    """What is wrong when the file's tables are not those of this version."""
+    found = connection.exec_driver_sql("PRAGMA user_version").scalar()
+    if found == VERSION:
+        return None
+    return f"its tables have version {found}, this relayfilter reads version {VERSION}: move the file away or go back"

@@ -1,17 +1,15 @@
-"""What a rule can ask, and how each question is answered.
+"""What a rule can ask, and where the answer stands.
 
 Questions come in two kinds. Those about the delivery are joined by AND. Those about a medium are joined by AND for one
 and the same medium: a rule with `slot = "attachment"` and `score = { nsfw = ">= 0.85" }` wants one attachment that
 scores so, not an attachment beside something else that does. A list of values means any of them.
 
-To add a condition: a field in When, its test in DELIVERY_TESTS or MEDIUM_TESTS, a golden case.
+To add a condition: a field in When, its line in OF_DELIVERY or OF_MEDIUM, a golden case.
 """
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -20,27 +18,23 @@ from msgspec import UNSET, UnsetType
 
 from relayfilter.activity.media_ref import Slot
 from relayfilter.media.finding import CheckFailed, HashMatched, Labelled, MediaReport, NotInlined, Uninspectable
-from relayfilter.policy.evidence import Evidence, Gate, InspectedMedia
-from relayfilter.policy.instances import InstanceLists, parse_pattern
+from relayfilter.policy.comparisons import parse_number, parse_score, parse_span
+from relayfilter.policy.evidence import Evidence, Gate, InspectedMedia, Validity
+from relayfilter.policy.index import Compared, ComparedByKey, Condition, OneOf, any_of
+from relayfilter.policy.lists import NamedLists, parse_id, parse_pattern
 from relayfilter.signatures.result import Scheme
 
 FindingKind = Literal["hash-matched", "labelled", "uninspectable", "check-failed", "not-inlined"]
 Texts = str | list[str]
 
-_FINDINGS: Final[dict[str, type]] = {
-    "hash-matched": HashMatched,
-    "labelled": Labelled,
-    "uninspectable": Uninspectable,
-    "check-failed": CheckFailed,
-    "not-inlined": NotInlined,
-}
-_COMPARISON = re.compile(r"(>=|<=|>|<|=)\s*(\d+(?:\.\d+)?)")
-_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-    "=": operator.eq,
+NAME_A_LIST: Final = ("instance", "inner_instance", "actor", "community")
+_NOT_MEDIA: Final = ("preview", "object", "actor")
+_FINDINGS: Final[dict[type, FindingKind]] = {
+    HashMatched: "hash-matched",
+    Labelled: "labelled",
+    Uninspectable: "uninspectable",
+    CheckFailed: "check-failed",
+    NotInlined: "not-inlined",
 }
 
 
@@ -48,12 +42,15 @@ class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The `when` table of a rule. Everything is optional; an empty table matches always.
 
     Of the delivery: `instance` and `inner_instance` (the host of the sender, and of the author whom an Announce wraps:
-    `host`, `*.domain`, `@list`), `actor`, `community` (URLs), `activity`, `object` (types), `gate`, `scheme`,
-    `sensitive`, `has_media`.
+    `host`, `*.domain`, `@list`), `actor`, `community` (URLs, `@list`), `activity`, `object` (types), `gate`, `scheme`,
+    `linked_signature` and `proof` (what became of a Linked Data Signature and of an integrity proof in the document),
+    `sensitive`, `has_media`, `account_age` (comparisons such as `"< 7d"`, or `"unknown"`) and `seen_activities` (the
+    like, with plain numbers).
 
     Of one medium: `slot`, `format`, `frames` and `bytes` (comparisons such as `"> 5000000"`), `score` (a comparison for
     each label, or `classifier.label`), `hash_list` (names, or `"*"` for any), `finding` (kinds), `uninspectable`
-    (reasons; `"http-*"` means all that begin so).
+    (reasons; `"http-*"` means all that begin so). What the delivery refers to stands among the media too, in the slots
+    `object` and `actor`, but does not count for `has_media`.
     """
 
     instance: Texts | UnsetType = UNSET
@@ -64,13 +61,17 @@ class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     object: Texts | UnsetType = UNSET
     gate: Gate | list[Gate] | UnsetType = UNSET
     scheme: Scheme | list[Scheme] | UnsetType = UNSET
+    linked_signature: Validity | list[Validity] | UnsetType = UNSET
+    proof: Validity | list[Validity] | UnsetType = UNSET
     sensitive: bool | UnsetType = UNSET
     has_media: bool | UnsetType = UNSET
+    account_age: Texts | UnsetType = UNSET
+    seen_activities: Texts | UnsetType = UNSET
 
     slot: Slot | list[Slot] | UnsetType = UNSET
     format: Texts | UnsetType = UNSET
-    frames: str | UnsetType = UNSET
-    bytes: str | UnsetType = UNSET
+    frames: Texts | UnsetType = UNSET
+    bytes: Texts | UnsetType = UNSET
     score: dict[str, str] | UnsetType = UNSET
     hash_list: Texts | UnsetType = UNSET
     finding: FindingKind | list[FindingKind] | UnsetType = UNSET
@@ -82,162 +83,110 @@ class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Evidence, with what the tests would otherwise work out again for every rule.
+    """Evidence, and everything that a rule may call its instances, actor and community.
 
-    Previews are no media here. `uninspected` are the media that were not fully looked at, for whatever reason.
+    `uninspected` tells of each medium whether it was not fully looked at, for whatever reason; of a preview nobody
+    expects it.
     """
 
     evidence: Evidence
     instance: frozenset[str]
     inner_instance: frozenset[str]
+    actor: tuple[str, ...]
+    community: tuple[str, ...]
     has_media: bool
-    uninspected: tuple[InspectedMedia, ...]
+    uninspected: tuple[bool, ...]
 
     @classmethod
-    def of(cls, evidence: Evidence, lists: InstanceLists) -> Facts:
+    def of(cls, evidence: Evidence, lists: NamedLists) -> Facts:
         inner_host = _host(evidence.inner_actor)
-        seen = [medium for medium in evidence.media if medium.ref.slot != "preview"]
         return cls(
             evidence=evidence,
-            instance=lists.labels(evidence.instance),
-            inner_instance=lists.labels(inner_host) if inner_host else frozenset(),
-            has_media=bool(seen),
-            uninspected=tuple(medium for medium in seen if not _was_inspected(medium.report)),
+            instance=lists.labels_of_host(evidence.instance),
+            inner_instance=lists.labels_of_host(inner_host) if inner_host else frozenset(),
+            actor=lists.labels_of_id(evidence.actor),
+            community=lists.labels_of_id(evidence.community) if evidence.community else (),
+            has_media=any(medium.ref.slot not in _NOT_MEDIA for medium in evidence.media),
+            uninspected=tuple(
+                medium.ref.slot != "preview" and not _was_inspected(medium.report) for medium in evidence.media
+            ),
         )
-
-
-DeliveryTest = Callable[[Facts], bool]
-MediumTest = Callable[[InspectedMedia], bool]
-
-
-def instance_labels(value: Texts) -> frozenset[str]:
-    """An `instance` condition as the labels of InstanceLists. Raises ValueError on what is no pattern."""
-    return frozenset(text if text.startswith("@") else parse_pattern(text) for text in _any_of(value))
-
-
-def _inner_instance(value: Texts) -> DeliveryTest:
-    wanted = instance_labels(value)
-    return lambda facts: not wanted.isdisjoint(facts.inner_instance)
-
-
-def _evidence_field(name: str) -> Callable[[Texts], DeliveryTest]:
-    def compile_test(value: Texts) -> DeliveryTest:
-        wanted = _any_of(value)
-        return lambda facts: getattr(facts.evidence, name) in wanted
-
-    return compile_test
-
-
-def _sensitive(value: bool) -> DeliveryTest:
-    return lambda facts: facts.evidence.sensitive is value
-
-
-def _has_media(value: bool) -> DeliveryTest:
-    return lambda facts: facts.has_media is value
-
-
-def _slot(value: Texts) -> MediumTest:
-    wanted = _any_of(value)
-    return lambda medium: medium.ref.slot in wanted
-
-
-def _format(value: Texts) -> MediumTest:
-    wanted = _any_of(value)
-    return lambda medium: medium.report.picture is not None and medium.report.picture.format in wanted
-
-
-def _frames(value: str) -> MediumTest:
-    holds = _comparison(value)
-    return lambda medium: medium.report.picture is not None and holds(medium.report.picture.frames)
-
-
-def _bytes(value: str) -> MediumTest:
-    holds = _comparison(value)
-    return lambda medium: medium.report.bytes is not None and holds(medium.report.bytes)
-
-
-def _score(value: dict[str, str]) -> MediumTest:
-    if not value:
-        raise ValueError("names no label")
-    wanted = {label: _comparison(text, most=1.0) for label, text in value.items()}
-
-    def test(medium: InspectedMedia) -> bool:
-        scores = [finding for finding in medium.report.findings if isinstance(finding, Labelled)]
-        return all(
-            any(label in (found.label, f"{found.classifier}.{found.label}") and holds(found.score) for found in scores)
-            for label, holds in wanted.items()
-        )
-
-    return test
-
-
-def _hash_list(value: Texts) -> MediumTest:
-    wanted = _any_of(value)
-    return lambda medium: any(
-        isinstance(finding, HashMatched) and ("*" in wanted or finding.list in wanted)
-        for finding in medium.report.findings
-    )
-
-
-def _finding(value: Texts) -> MediumTest:
-    wanted = tuple(kind for name, kind in _FINDINGS.items() if name in _any_of(value))
-    return lambda medium: any(isinstance(finding, wanted) for finding in medium.report.findings)
-
-
-def _uninspectable(value: Texts) -> MediumTest:
-    reasons = _any_of(value)
-    exact = frozenset(reason for reason in reasons if not reason.endswith("*"))
-    prefixes = tuple(reason.removesuffix("*") for reason in reasons if reason.endswith("*"))
-    return lambda medium: any(
-        isinstance(finding, Uninspectable) and (finding.reason in exact or finding.reason.startswith(prefixes))
-        for finding in medium.report.findings
-    )
-
-
-DELIVERY_TESTS: Final[Mapping[str, Callable[[Any], DeliveryTest]]] = {
-    "inner_instance": _inner_instance,
-    "actor": _evidence_field("actor"),
-    "community": _evidence_field("community"),
-    "activity": _evidence_field("activity_type"),
-    "object": _evidence_field("object_type"),
-    "gate": _evidence_field("gate"),
-    "scheme": _evidence_field("scheme"),
-    "sensitive": _sensitive,
-    "has_media": _has_media,
-}
-MEDIUM_TESTS: Final[Mapping[str, Callable[[Any], MediumTest]]] = {
-    "slot": _slot,
-    "format": _format,
-    "frames": _frames,
-    "bytes": _bytes,
-    "score": _score,
-    "hash_list": _hash_list,
-    "finding": _finding,
-    "uninspectable": _uninspectable,
-}
-
-
-def _any_of(value: Texts) -> frozenset[str]:
-    wanted = frozenset([value] if isinstance(value, str) else value)
-    if not wanted or "" in wanted:
-        raise ValueError("is empty, so that it would match nothing")
-    return wanted
-
-
-def _comparison(text: str, most: float | None = None) -> Callable[[float], bool]:
-    match = _COMPARISON.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is no comparison such as '>= 0.85' (with >=, <=, >, < or =)")
-    compare, limit = _COMPARE[match[1]], float(match[2])
-    if most is not None and limit > most:
-        raise ValueError(f"{text!r}: a score is between 0 and {most:g}")
-    return lambda number: compare(number, limit)
 
 
 def _was_inspected(report: MediaReport) -> bool:
     if any(isinstance(finding, (Uninspectable, CheckFailed)) for finding in report.findings):
         return False
     return bool(report.findings) or report.picture is not None
+
+
+def instance_labels(value: Texts) -> frozenset[str]:
+    """The labels (see NamedLists) that a condition on instances names. Raises ValueError on what is none."""
+    return frozenset(text if text.startswith("@") else parse_pattern(text) for text in any_of(value))
+
+
+def id_labels(value: Texts) -> frozenset[str]:
+    """The labels (see NamedLists) that a condition on actors or communities names. Raises ValueError."""
+    return frozenset(text if text.startswith("@") else parse_id(text) for text in any_of(value))
+
+
+def _evidence(name: str) -> OneOf[Facts]:
+    return OneOf(lambda facts: (getattr(facts.evidence, name),), any_of)
+
+
+def _scores(medium: InspectedMedia, label: str) -> Iterator[float]:
+    for finding in medium.report.findings:
+        if isinstance(finding, Labelled) and label in (finding.label, f"{finding.classifier}.{finding.label}"):
+            yield finding.score
+
+
+def _hash_lists(medium: InspectedMedia) -> Iterator[str]:
+    for finding in medium.report.findings:
+        if isinstance(finding, HashMatched):
+            yield from ("*", finding.list)
+
+
+def _reasons(medium: InspectedMedia) -> Iterator[str]:
+    """Each reason, and whatever of it may stand before an asterisk."""
+    for finding in medium.report.findings:
+        if isinstance(finding, Uninspectable):
+            yield finding.reason
+            yield from (f"{finding.reason[:length]}*" for length in range(len(finding.reason) + 1))
+
+
+def _known(*numbers: float | None) -> tuple[float, ...]:
+    return tuple(number for number in numbers if number is not None)
+
+
+OF_DELIVERY: Final[Mapping[str, Condition[Facts]]] = {
+    "instance": OneOf(lambda facts: facts.instance, instance_labels),
+    "inner_instance": OneOf(lambda facts: facts.inner_instance, instance_labels),
+    "actor": OneOf(lambda facts: facts.actor, id_labels),
+    "community": OneOf(lambda facts: facts.community, id_labels),
+    "activity": _evidence("activity_type"),
+    "object": _evidence("object_type"),
+    "gate": _evidence("gate"),
+    "scheme": _evidence("scheme"),
+    "linked_signature": OneOf(lambda facts: (facts.evidence.linked or "none",), any_of),
+    "proof": OneOf(lambda facts: (facts.evidence.proof or "none",), any_of),
+    "sensitive": OneOf(lambda facts: (facts.evidence.sensitive,), lambda value: (value,)),
+    "has_media": OneOf(lambda facts: (facts.has_media,), lambda value: (value,)),
+    "account_age": Compared(lambda facts: _known(facts.evidence.account_age), parse_span, "< 7d", may_be_unknown=True),
+    "seen_activities": Compared(
+        lambda facts: _known(facts.evidence.seen_activities), parse_number, "< 10", may_be_unknown=True
+    ),
+}
+OF_MEDIUM: Final[Mapping[str, Condition[InspectedMedia]]] = {
+    "slot": OneOf(lambda medium: (medium.ref.slot,), any_of),
+    "format": OneOf(lambda medium: (medium.report.picture.format,) if medium.report.picture else (), any_of),
+    "frames": Compared(
+        lambda medium: (medium.report.picture.frames,) if medium.report.picture else (), parse_number, "> 1"
+    ),
+    "bytes": Compared(lambda medium: _known(medium.report.bytes), parse_number, "> 5000000"),
+    "score": ComparedByKey(_scores, parse_score, ">= 0.85"),
+    "hash_list": OneOf(_hash_lists, any_of),
+    "finding": OneOf(lambda medium: (_FINDINGS[type(finding)] for finding in medium.report.findings), any_of),
+    "uninspectable": OneOf(_reasons, any_of),
+}
 
 
 def _host(actor: str | None) -> str | None:

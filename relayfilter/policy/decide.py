@@ -7,35 +7,68 @@ and a rule whose action cannot be enforced here does what its `fallback` says.
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
+from itertools import compress
+from typing import Final, get_args
 
+import msgspec
 from msgspec import UNSET
 
+from relayfilter.media.finding import CheckFailed, Finding, Labelled, MediaReport, Uninspectable
 from relayfilter.policy.conditions import Facts
 from relayfilter.policy.evidence import Decision, Evidence, InspectedMedia, Verb
-from relayfilter.policy.rules import Policy, Rule
+from relayfilter.policy.rules import Match, Policy
+
+_WORTH_ANOTHER_TRY: Final = (("worker", "no-worker"),)
+_ALL: Final = frozenset[Verb](get_args(Verb))
+_HARMLESS: Final = Labelled(classifier="", label="", score=0.0)
 
 
 def decide(policy: Policy, evidence: Evidence, *, enforceable: Set[Verb]) -> Decision:
     """What to do about `evidence`. `enforceable` has the actions beyond accept and reject that can be carried out."""
     facts = Facts.of(evidence, policy.lists)
-    for rule in policy.candidates(facts):
-        if (media := rule.matches(facts)) is not None:
-            return _apply(rule, media, enforceable)
-    if facts.uninspected:
+    if match := policy.first_match(facts):
+        return _apply(match, enforceable)
+    if any(facts.uninspected):
         return Decision(
             action=policy.table.on_uninspectable,
             rule="on_uninspectable",
             reason="a medium could not be inspected",
             place=policy.places["on_uninspectable"],
-            pointers=_pointers(facts.uninspected),
+            pointers=_pointers(compress(evidence.media, facts.uninspected)),
         )
     return Decision(
         action=policy.table.default, rule="default", reason="no rule matched", place=policy.places["default"]
     )
 
 
-def _apply(rule: Rule, media: Iterable[InspectedMedia], enforceable: Set[Verb]) -> Decision:
-    table = rule.table
+def deferrable(policy: Policy, decision: Decision, evidence: Evidence) -> bool:
+    """Whether trying again later may help: had everything that failed for now been looked at and found harmless, would
+    `decision` over `evidence` have been another, and no rejection? What a rule accepts needs no second try."""
+    if decision.action == "accept" and decision.rule != "on_uninspectable":
+        return False
+    media = tuple(msgspec.structs.replace(medium, report=_had_it_worked(medium.report)) for medium in evidence.media)
+    hopeful = decide(policy, msgspec.structs.replace(evidence, media=media), enforceable=_ALL)
+    return hopeful.rule != decision.rule and hopeful.action != "reject"
+
+
+def _had_it_worked(report: MediaReport) -> MediaReport:
+    findings = tuple(finding for finding in report.findings if not _is_temporary(finding))
+    if len(findings) == len(report.findings):
+        return report
+    return msgspec.structs.replace(report, findings=(*findings, _HARMLESS))
+
+
+def _is_temporary(finding: Finding) -> bool:
+    match finding:
+        case Uninspectable(temporary=temporary):
+            return temporary
+        case CheckFailed(check=check, reason=reason):
+            return (check, reason) in _WORTH_ANOTHER_TRY
+    return False
+
+
+def _apply(match: Match, enforceable: Set[Verb]) -> Decision:
+    rule, table = match.rule, match.rule.table
     action: Verb = table.action
     if action not in ("accept", "reject") and action not in enforceable:
         action = "reject" if table.fallback is UNSET else table.fallback
@@ -44,7 +77,7 @@ def _apply(rule: Rule, media: Iterable[InspectedMedia], enforceable: Set[Verb]) 
         rule=table.name,
         reason=table.reason,
         place=rule.place,
-        pointers=_pointers(media),
+        pointers=_pointers(match.media),
         wanted=None if action == table.action else table.action,
         silent=table.silent and action == "reject",
     )

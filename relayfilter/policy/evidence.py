@@ -11,6 +11,7 @@ from relayfilter.media.finding import MediaReport
 
 Gate = Literal["inbox"]
 Verb = Literal["accept", "mark_nsfw", "strip", "reject", "defer"]
+Validity = Literal["valid", "invalid", "skipped", "none"]
 
 
 class InspectedMedia(msgspec.Struct, frozen=True):
@@ -22,7 +23,12 @@ class InspectedMedia(msgspec.Struct, frozen=True):
 
 class Evidence(msgspec.Struct, frozen=True):
     """Everything policy may look at. `instance` is the host of `actor`; `scheme` how the sender was verified;
-    `community` what the activity says of itself (Activity.community)."""
+    `community` what the activity says of itself (Activity.community).
+
+    `linked` and `proof` say what became of a Linked Data Signature and of an integrity proof in the document: a
+    Validity, None for "none". `account_age` is seconds since the actor was created or first seen, `seen_activities` how
+    many of its activities were seen before this one; None when nobody knows.
+    """
 
     gate: Gate
     actor: str
@@ -34,6 +40,10 @@ class Evidence(msgspec.Struct, frozen=True):
     scheme: str | None = None
     sensitive: bool = False
     media: tuple[InspectedMedia, ...] = ()
+    linked: str | None = None
+    proof: str | None = None
+    account_age: float | None = None
+    seen_activities: int | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):

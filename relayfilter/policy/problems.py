@@ -7,9 +7,10 @@ from typing import Final
 
 from relayfilter.activity.media_ref import MediaRef, Slot
 from relayfilter.media.finding import Finding, HashMatched, MediaReport, Uninspectable
+from relayfilter.policy.conditions import NAME_A_LIST
 from relayfilter.policy.decide import decide
 from relayfilter.policy.evidence import Decision, Evidence, InspectedMedia, Verb
-from relayfilter.policy.rules import Policy, Rule
+from relayfilter.policy.rules import Policy
 
 _TEST_CARD: Final = HashMatched(list="testcard", algorithm="pdq", distance=0, entry="test card")
 _UNREADABLE: Final = Uninspectable(reason="decode-error")
@@ -27,8 +28,12 @@ def problems(
     return [
         *_accepted(policy, _TEST_CARD, "the test card", enforceable),
         *_accepted(policy, _UNREADABLE, "a picture that cannot be decoded", enforceable),
-        *(sentence for rule in policy.rules for sentence in _doubts(policy, rule, enforceable, hash_lists)),
-        *_unused_lists(policy),
+        *(
+            sentence
+            for number in range(len(policy.rules))
+            for sentence in _doubts(policy, number, enforceable, hash_lists)
+        ),
+        *_on_lists(policy),
     ]
 
 
@@ -52,16 +57,17 @@ def _accepted(policy: Policy, finding: Finding, what: str, enforceable: Set[Verb
             yield f"{decision.place}: {decision.rule} lets {what} in, as {', '.join(accepted)}"
 
 
-def _doubts(policy: Policy, rule: Rule, enforceable: Set[Verb], hash_lists: Collection[str] | None) -> Iterator[str]:
+def _doubts(policy: Policy, number: int, enforceable: Set[Verb], hash_lists: Collection[str] | None) -> Iterator[str]:
+    rule = policy.rules[number]
     table, asked = rule.table, rule.table.when.asked()
     if table.action not in ("accept", "reject") and table.action not in enforceable:
         yield f"{rule.place}: nothing here can {table.action}, so rule {table.name} does its fallback"
-    for earlier in policy.rules[: rule.number]:
+    for earlier in policy.rules[:number]:
         if asked and earlier.table.when.asked() == asked:
             yield f"{rule.place}: rule {table.name} is never reached, as {earlier.table.name} asks the same before it"
-    if table.action == "accept" and rule.medium_tests:
-        for later in policy.rules[rule.number :]:
-            if later.medium_tests and later.table.action != "accept":
+    if table.action == "accept" and rule.asks_of_media():
+        for later in policy.rules[number:]:
+            if later.asks_of_media() and later.table.action != "accept":
                 yield (
                     f"{rule.place}: rule {table.name} accepts a whole delivery for one medium, before "
                     f"{later.table.name} has looked at the others; move it down"
@@ -72,9 +78,20 @@ def _doubts(policy: Policy, rule: Rule, enforceable: Set[Verb], hash_lists: Coll
             yield f"{rule.place}: rule {table.name} asks for the hash list {name}, which is not loaded"
 
 
-def _unused_lists(policy: Policy) -> Iterator[str]:
-    asked = [rule.table.when.asked() for rule in policy.rules]
-    used = {text for when in asked for field in ("instance", "inner_instance") for text in _texts(when.get(field, ()))}
+def _on_lists(policy: Policy) -> Iterator[str]:
+    for name, (example, *others) in policy.skipped.items():
+        more = f" and {len(others)} more" if others else ""
+        yield f"{example}{more} on the list {name} cannot be read, so nobody matches"
+    kinds = {(name, "://" in entry) for entry, names in policy.lists.names_by_entry.items() for name in names}
+    used = set()
+    for rule in policy.rules:
+        for field, value in rule.table.when.asked().items():
+            for name in _texts(value) if field in NAME_A_LIST else ():
+                used.add(name)
+                wants_ids = field in ("actor", "community")
+                if (name, not wants_ids) in kinds and (name, wants_ids) not in kinds:
+                    kind = "URL" if wants_ids else "host"
+                    yield f"{rule.place}: rule {rule.table.name} finds nobody on {name}, which has no {kind}"
     for name in policy.table.lists:
         if f"@{name}" not in used:
             yield f"{policy.file}: no rule uses the list {name}"

@@ -15,15 +15,16 @@ server disowns is forgotten. Times within the process are Trio's; `fetched_at` o
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 import trio
 
 from relayfilter.errors import RemoteUnavailable
+from relayfilter.remote.allowance import Allowance
 from relayfilter.remote.messages import DocumentAnswer, FetchFailed
+from relayfilter.remote.recent import Recent
 from relayfilter.signatures.keys import (
     MAX_DOCUMENT,
     AskActor,
@@ -42,8 +43,6 @@ _DECLARED = frozenset({"application/activity+json", "application/ld+json"})
 _JSON = _DECLARED | {"application/json"}
 _DISOWNED = frozenset({"key-not-found", "key-gone"})
 
-K = TypeVar("K")
-V = TypeVar("V")
 KeyAnswer = ActorKey | KeyUnavailable | BadSignature
 
 _Name = tuple[str, str]
@@ -84,33 +83,6 @@ class _Refusal(msgspec.Struct, frozen=True):
     until: float
 
 
-class _Bucket(msgspec.Struct, frozen=True):
-    tokens: float
-    at: float
-
-
-class _Recent(Generic[K, V]):
-    """A mapping that forgets what was not used for the longest time."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._items: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        if key in self._items:
-            self._items.move_to_end(key)
-        return self._items.get(key)
-
-    def put(self, key: K, value: V) -> None:
-        self._items[key] = value
-        self._items.move_to_end(key)
-        if len(self._items) > self._size:
-            self._items.popitem(last=False)
-
-    def drop(self, key: K) -> None:
-        self._items.pop(key, None)
-
-
 class ActorKeys:
     """The keys of actors. `wall_clock` gives seconds since the epoch."""
 
@@ -121,10 +93,12 @@ class ActorKeys:
         self._cache = cache
         self._wall_clock = wall_clock
         self._limits = limits or KeyLimits()
-        self._keys: _Recent[_Name, ActorKey] = _Recent(self._limits.remembered_keys)
-        self._refusals: _Recent[_Name, _Refusal] = _Recent(self._limits.remembered_keys)
-        self._buckets: _Recent[str, _Bucket] = _Recent(self._limits.remembered_hosts)
-        self._refetched: _Recent[_Name, float] = _Recent(self._limits.remembered_keys)
+        self._keys: Recent[_Name, ActorKey] = Recent(self._limits.remembered_keys)
+        self._refusals: Recent[_Name, _Refusal] = Recent(self._limits.remembered_keys)
+        self._allowance = Allowance(
+            self._limits.questions_per_host, self._limits.question_period, self._limits.remembered_hosts
+        )
+        self._refetched: Recent[_Name, float] = Recent(self._limits.remembered_keys)
         self._asking: dict[_Name, trio.Event] = {}
 
     async def get(self, key_id: str, actor: str, *, deadline: float) -> KeyAnswer:
@@ -194,7 +168,7 @@ class ActorKeys:
 
     async def _ask(self, name: _Name) -> KeyAnswer:
         """Ask the actor's server and remember the answer. Only one task at a time for one name."""
-        if not self._take_token(instance_of(name[1]) or ""):
+        if not self._allowance.take(instance_of(name[1]) or ""):
             return KeyUnavailable("key-rate-limited", temporary=True)
         self._asking[name] = done = trio.Event()
         try:
@@ -217,13 +191,6 @@ class ActorKeys:
         lasts = self._limits.unavailable_for if temporary else self._limits.refused_for
         self._refusals.put(name, _Refusal(answer, trio.current_time() + lasts))
         return answer
-
-    def _take_token(self, host: str) -> bool:
-        now, full = trio.current_time(), float(self._limits.questions_per_host)
-        bucket = self._buckets.get(host) or _Bucket(full, now)
-        tokens = min(full, bucket.tokens + (now - bucket.at) * full / self._limits.question_period)
-        self._buckets.put(host, _Bucket(tokens - 1 if tokens >= 1 else tokens, now))
-        return tokens >= 1
 
     async def _fetch_key(self, key_id: str, actor: str) -> KeyAnswer:
         served = await self._fetch_document(key_id)

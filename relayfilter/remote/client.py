@@ -81,16 +81,18 @@ class GuardedClient:
         deadline: float,
         gzip: bool = False,
         enough: Enough | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> Fetched | FetchFailed:
         """GET `url` and where it redirects to, at most `max_bytes` of body within `deadline` seconds in all.
 
         Every status is an answer. With `gzip` a body that is compressed although we asked for none is decompressed
-        (`max_bytes` bounds both forms), otherwise it is refused. Reasons: `url`, `dns`, `private-address`, `connect`,
+        (`max_bytes` bounds both forms), otherwise it is refused. `headers` go to `url` itself and are never forwarded,
+        since they may hold a signature that is meant for it alone. Reasons: `url`, `dns`, `private-address`, `connect`,
         `tls`, `disconnected`, `protocol`, `redirects`, `downgrade`, `encoding`, `too-large`, `too-slow`, `timeout`.
         """
         with trio.move_on_after(deadline):
             try:
-                return await self._follow(url, accept, Limits(max_bytes, gzip, enough))
+                return await self._follow(url, accept, headers, Limits(max_bytes, gzip, enough))
             except Failed as failed:
                 return failed.failure
             except (httpcore.ReadError, httpcore.WriteError) as error:
@@ -99,14 +101,17 @@ class GuardedClient:
                 return FetchFailed("protocol", _printable(str(error)), temporary=False)
         return FetchFailed("timeout", f"no whole answer within {deadline:g} s", temporary=True)
 
-    async def _follow(self, url: str, accept: str, limits: Limits) -> Fetched | FetchFailed:
+    async def _follow(
+        self, url: str, accept: str, headers: tuple[tuple[str, str], ...], limits: Limits
+    ) -> Fetched | FetchFailed:
         at = read_url(url, self._rules)
         for _ in range(self._settings.max_redirects + 1):
             if isinstance(at, UrlRefused):
                 return FetchFailed("url", at.detail, temporary=False)
-            answer = await self._ask(at, accept, limits)
+            answer = await self._ask(at, {"Accept": accept, **dict(headers)}, limits)
             if not isinstance(answer, _Moved):
                 return answer
+            headers = ()
             try:
                 location = answer.location.decode("utf-8")
             except UnicodeDecodeError:
@@ -116,10 +121,9 @@ class GuardedClient:
                 return FetchFailed("downgrade", f"https to http, at {before.host}", temporary=False)
         return FetchFailed("redirects", f"more than {self._settings.max_redirects}", temporary=False)
 
-    async def _ask(self, url: Url, accept: str, limits: Limits) -> Fetched | FetchFailed | _Moved:
+    async def _ask(self, url: Url, headers: dict[str, str], limits: Limits) -> Fetched | FetchFailed | _Moved:
         # httpx would make a Host of its own, and fail at names that IDNA 2008 does not know.
-        headers = {"Host": url.authority, **self._headers, "Accept": accept}
-        request = httpx.Request("GET", str(url), headers=headers)
+        request = httpx.Request("GET", str(url), headers={"Host": url.authority, **self._headers, **headers})
         async with aclosing(await self._transport.handle_async_request(request)) as response:
             if response.status_code < 200:
                 return FetchFailed("protocol", f"status {response.status_code}", temporary=False)

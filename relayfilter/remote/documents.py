@@ -43,9 +43,12 @@ class FetchProcess:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    async def fetch(self, url: str, *, accept: str, max_bytes: int, deadline: float) -> DocumentAnswer | FetchFailed:
-        """The document at `url`, whatever its server's status."""
-        question = DocumentRequest(url, accept, max_bytes, deadline)
+    async def fetch(
+        self, url: str, *, accept: str, max_bytes: int, deadline: float, headers: tuple[tuple[str, str], ...] = ()
+    ) -> DocumentAnswer | FetchFailed:
+        """The document at `url`, whatever its server's status. `headers` go to `url` itself, never to where it
+        redirects."""
+        question = DocumentRequest(url, accept, max_bytes, deadline, headers)
         return await self._ask(question, _document_answers, max_bytes + _ENVELOPE, deadline)
 
     async def media(self, url: str, *, deadline: float, may_be_page: bool = False) -> MediaReport:

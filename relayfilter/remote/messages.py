@@ -9,12 +9,14 @@ from relayfilter.media.finding import MediaReport
 
 
 class DocumentRequest(msgspec.Struct, frozen=True, tag="document"):
-    """GET `url` as JSON, within `max_bytes` of body and `deadline` seconds in all."""
+    """GET `url` as JSON, within `max_bytes` of body and `deadline` seconds in all. `headers` are sent to `url`
+    itself and never to where it redirects."""
 
     url: str
     accept: str
     max_bytes: int
     deadline: float
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class MediaRequest(msgspec.Struct, frozen=True, tag="media"):

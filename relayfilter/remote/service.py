@@ -115,6 +115,7 @@ class FetchService:
                     max_bytes=min(question.max_bytes, self._settings.max_document_bytes),
                     deadline=until - trio.current_time(),
                     gzip=True,
+                    headers=question.headers,
                 )
         except trio.TooSlowError:
             return _BUSY

@@ -7,6 +7,9 @@ A keyId leads, in the fediverse, to one of three documents:
   - something else of the same server: the key alone (`/users/a/publickey`), or another actor's document (a Group that
     shares the key of its site). Then the actor's own document must list the key as well.
 All of it from the actor's origin: what another server says about a key is not even read.
+
+Keys for signatures inside documents stand under `assertionMethod` as Multikeys (FEP-521a), mostly beside an RSA key
+under `publicKey`. They are read the same way, Ed25519 only.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from relayfilter.signatures.multikey import ed25519_pem
 from relayfilter.signatures.owner import MAX_ID, CanonicalId, canonical_id, same_id, same_origin
 from relayfilter.signatures.result import BadSignature, KeyUnavailable, PublicKey
 
@@ -65,16 +69,21 @@ def read_key_document(body: bytes) -> KeyDocument | KeyUnavailable:
         return KeyUnavailable("key-document-not-json", temporary=False)
     if not isinstance(document, dict) or not isinstance(own_id := document.get("id"), str):
         return KeyUnavailable("key-document-without-id", temporary=False)
-    listed = document.get("publicKey")
-    entries = [document, *(listed if isinstance(listed, list) else [listed])[:MAX_KEYS]]
-    keys = (_published_key(entry) for entry in entries)
+    keys = (_published_key(entry) for entry in (document, *_listed(document, "publicKey", "assertionMethod")))
     return KeyDocument(own_id, tuple(key for key in keys if key is not None))
+
+
+def _listed(document: dict[str, Any], *names: str) -> list[Any]:
+    members = (document.get(name) for name in names)
+    return [entry for member in members for entry in (member if isinstance(member, list) else [member])[:MAX_KEYS]]
 
 
 def _published_key(entry: Any) -> PublishedKey | None:
     if not isinstance(entry, dict):
         return None
     key_id, pem = entry.get("id"), entry.get("publicKeyPem")
+    if entry.get("type") == "Multikey" and isinstance(multikey := entry.get("publicKeyMultibase"), str):
+        pem = ed25519_pem(multikey)
     if not isinstance(key_id, str) or not isinstance(pem, str) or len(key_id) > MAX_ID or len(pem) > MAX_PEM:
         return None
     owner = entry.get("owner", entry.get("controller"))

@@ -10,11 +10,12 @@ import pytest
 import trio
 
 from relayfilter.gates.inbox import InboxGate, answer
+from relayfilter.lanes import Lanes
 from relayfilter.ledger.queries import LedgerReader, Wanted
 from relayfilter.ledger.records import DecisionRecord
 from relayfilter.ledger.store import open_ledger
-from relayfilter.pipeline import Street
 from relayfilter.request import InboxRequest, Response
+from relayfilter.street import Street
 from tests.support.signing import cavage, keypair
 
 BODY = b'{"id":"https://a.example/1","type":"Like","actor":"https://a.example/u/a","object":"https://b.example/2"}'
@@ -26,8 +27,10 @@ class _BrokenKeys:
 
 
 def _street() -> Street:
-    parts: dict[str, Any] = dict.fromkeys(("inspector", "policy", "upstream"))
-    return Street(domains=frozenset({"lemmy.example"}), deadline=1, keys=cast(Any, _BrokenKeys()), **parts)
+    parts: dict[str, Any] = dict.fromkeys(("inspector", "look_ahead", "ledger", "policy", "upstream"))
+    return Street(
+        domains=frozenset({"lemmy.example"}), deadline=1, lanes=Lanes(), keys=cast(Any, _BrokenKeys()), **parts
+    )
 
 
 def _through(gate_input: InboxRequest, directory: Path) -> tuple[Response, DecisionRecord]:

@@ -4,42 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
 from relayfilter.ledger.queries import LedgerReader, Wanted
-from relayfilter.ledger.records import DecisionRecord, Sender, Verdict
+from relayfilter.ledger.records import DecisionRecord
 from relayfilter.ledger.store import Ledger, LedgerUnavailable, open_ledger
 from relayfilter.signatures.result import ActorKey
-
-NOW = 1_790_000_000.0
-
-
-def a_record(
-    ledger: Ledger, *, verdict: Verdict = "accepted", instance: str = "a.example", at: float = NOW
-) -> DecisionRecord:
-    return DecisionRecord(
-        id=ledger.next_id(at),
-        at=at,
-        gate="inbox",
-        verdict=verdict,
-        status=200,
-        reason="nothing-wrong",
-        client="127.0.0.1",
-        target="/inbox",
-        body_bytes=2,
-        body_sha256="00",
-        actor=f"https://{instance}/u/alice",
-        instance=instance,
-        activity_id=f"https://{instance}/activities/{at}",
-        sender=Sender("verified", "cavage", "key"),
-    )
-
-
-def fail_test(trouble: str) -> None:
-    raise AssertionError(trouble)
+from tests.ledger.opened import NOW, a_record, fail_test, with_ledger
 
 
 def test_a_recorded_decision_is_on_disk_when_record_returns(tmp_path: Path) -> None:
@@ -163,14 +138,14 @@ WRITER = """
 import sys, trio
 from pathlib import Path
 from relayfilter.ledger.store import open_ledger
-from tests.ledger.test_store import a_record
+from tests.ledger.opened import a_record
 
 async def main():
     async with open_ledger(Path(sys.argv[1]), on_trouble=print) as ledger, trio.open_nursery() as nursery:
         async def keep_writing():
             while True:
-                record = a_record(ledger)
-                await ledger.record(record)
+                record = a_record(ledger, verdict="rejected")
+                await ledger.record(record, withhold=[f"https://a.example/post/{record.id}"])
                 print(record.id, flush=True)
         for _ in range(8):
             nursery.start_soon(keep_writing)
@@ -190,3 +165,25 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path)
         process.stdout.close()
         kept = {record.id for record in LedgerReader(path).newest(Wanted())}
         assert set(acknowledged) <= kept
+        assert with_ledger(path, partial(causes, acknowledged)) == acknowledged
+
+
+async def causes(numbers: list[int], ledger: Ledger) -> list[int | None]:
+    """For each decision of WRITER, the decision that withholds its object."""
+    held = [ledger.withheld.cause_of([f"https://a.example/post/{number}"], NOW) for number in numbers]
+    return [found.cause if found else None for found in held]
+
+
+def test_the_objects_of_a_decision_that_could_not_be_written_are_not_withheld_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+
+    async def main() -> None:
+        async with open_ledger(path, on_trouble=lambda trouble: None) as ledger:
+            record = a_record(ledger, verdict="rejected")
+            await ledger.record(record)
+            with pytest.raises(LedgerUnavailable):
+                await ledger.record(record, withhold=["https://a.example/post/1"])
+            assert ledger.withheld.cause_of(["https://a.example/post/1"], NOW)
+
+    trio.run(main)
+    assert LedgerReader(path).withheld(NOW, 10) == []

@@ -54,6 +54,19 @@ DOUBTS = {
         + rule("c", "reject", "when.inner_instance = ['@y']"),
         ["policy.toml: no rule uses the list z"],
     ),
+    "a list of hosts for actors": (
+        TOP
+        + "[lists]\nhosts = ['a.example']\nboth = ['a.example', 'https://a.example/u/1']\nids = ['https://a.example/c/1']\n"
+        + CARD
+        + rule("b", "reject", "when.actor = ['@hosts', '@both']")
+        + rule("c", "reject", "when.instance = '@ids'")
+        + rule("d", "reject", "when.inner_instance = '@both'")
+        + rule("e", "reject", "when.community = '@ids'"),
+        [
+            "policy.toml:12: rule b finds nobody on @hosts, which has no URL",
+            "policy.toml:17: rule c finds nobody on @ids, which has no host",
+        ],
+    ),
     "nothing": (TOP + CARD, []),
 }
 
@@ -70,3 +83,13 @@ def test_what_can_be_enforced_is_no_problem() -> None:
 
 def test_without_knowing_the_hash_lists_none_is_missing() -> None:
     assert problems(load_policy(TOP + CARD, "policy.toml")) == []
+
+
+def test_domains_made_unreadable_are_named_once_for_each_list() -> None:
+    text = (
+        TOP + "lists.a = { file = 'a.csv', format = 'mastodon' }\n" + CARD + rule("b", "reject", "when.instance = '@a'")
+    )
+    one = load_policy(text, "policy.toml", lambda _: "#domain\nx.example\ny*.example\n")
+    assert problems(one) == ["a.csv:3: 'y*.example' on the list a cannot be read, so nobody matches"]
+    more = load_policy(text, "policy.toml", lambda _: "#domain\ny*.example\nz*.example\nw*.example\n")
+    assert problems(more) == ["a.csv:2: 'y*.example' and 2 more on the list a cannot be read, so nobody matches"]

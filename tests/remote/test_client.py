@@ -117,6 +117,26 @@ def test_server_name_and_host_are_the_name(authority: Authority) -> None:
     run(test)
 
 
+def test_extra_headers_go_to_the_first_server_only(authority: Authority) -> None:
+    async def test() -> None:
+        moved = routes({"/a.png": says(redirect("/b.png")), "/b.png": says(answer(PICTURE))})
+        async with stranger(authority, moved) as (server, client):
+            fetched = await get(client, headers=(("Date", "today"), ("Signature", "ours")))
+        assert isinstance(fetched, Fetched)
+        assert fetched.url == f"https://{NAME}/b.png"
+        first, second = (set(head.split(b"\r\n")[1:-2]) for head in server.heads)
+        assert first - second == {b"Date: today", b"Signature: ours"}
+        assert second - first == set()
+
+    run(test)
+
+
+def test_extra_headers_cannot_begin_another_line(authority: Authority) -> None:
+    failed = ask_once(authority, says(answer(PICTURE)), headers=(("Date", "today\r\nX: y"),))
+    assert isinstance(failed, FetchFailed)
+    assert failed.reason == "protocol"
+
+
 @pytest.mark.parametrize(
     ("written", "name", "certified"),
     [

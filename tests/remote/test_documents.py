@@ -75,7 +75,9 @@ def test_a_document(tmp_path: Path, answer: DocumentAnswer | FetchFailed, size: 
     async def test() -> None:
         async with answering(tmp_path, framed(answer), size) as (process, questions):
             assert await process.fetch(URL, accept="x/y", max_bytes=1000, deadline=2.5) == answer
-        assert questions == [DocumentRequest(URL, "x/y", 1000, 2.5)]
+            signed = (("Date", "today"),)
+            assert await process.fetch(URL, accept="x/y", max_bytes=9, deadline=1.5, headers=signed) == answer
+        assert questions == [DocumentRequest(URL, "x/y", 1000, 2.5), DocumentRequest(URL, "x/y", 9, 1.5, signed)]
 
     run(test)
 

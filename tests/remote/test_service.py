@@ -14,11 +14,10 @@ from PIL import Image
 
 from relayfilter.errors import RemoteUnavailable
 from relayfilter.media.finding import Labelled, MediaReport, NotInlined, Uninspectable
-from relayfilter.remote.client import GuardedClient
 from relayfilter.remote.documents import FetchProcess
 from relayfilter.remote.frames import BrokenFrame, receive_frame, send_frame
 from relayfilter.remote.messages import DocumentAnswer, FetchFailed, Ping, Pong
-from relayfilter.remote.service import FetchService
+from tests.remote.fetching import fetch_service
 from tests.support.servers import (
     Authority,
     Script,
@@ -83,9 +82,9 @@ class Broken:
 
 
 class Running:
-    def __init__(self, path: str) -> None:
+    def __init__(self, process: FetchProcess, path: str) -> None:
+        self.process = process
         self.path = path
-        self.process = FetchProcess(path)
 
     async def media(self, url: str = URL, *, deadline: float = 5.0, may_be_page: bool = False) -> MediaReport:
         return await self.process.media(url, deadline=deadline, may_be_page=may_be_page)
@@ -111,16 +110,8 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 async def fetch_process(
     path: Path, authority: Authority, hosts: dict[str, Server | str], classifier: Any, **changes: Any
 ) -> AsyncIterator[Running]:
-    settings = fetch_settings(authority, hosts, **changes)
-    socket_path = str(path / "fetch.sock")
-    with trio.socket.socket(trio.socket.AF_UNIX) as socket:
-        await socket.bind(socket_path)
-        socket.listen(64)
-        async with GuardedClient(settings) as client, trio.open_nursery() as nursery:
-            service = FetchService(settings, client, classifier)
-            await nursery.start(service.serve, trio.SocketListener(socket))
-            yield Running(socket_path)
-            nursery.cancel_scope.cancel()
+    async with fetch_service(path, fetch_settings(authority, hosts, **changes), classifier) as process:
+        yield Running(process, str(path / "fetch.sock"))
 
 
 @asynccontextmanager

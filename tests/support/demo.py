@@ -96,7 +96,7 @@ def cases(world: World) -> list[Case]:
         Case("expired date", lambda: world.deliver(mallory, note, date_offset=-2 * HOUR), 401, False),
         Case("picture on a private address", attached("http://192.168.0.1/secret.png"), 403, False),
         Case("decompression bomb", attached(bomb), 403, False),
-        Case("image server that drips", attached(drip), 403, False),
+        Case("image server that drips: come again", attached(drip), 503, False),
         Case("key server that hangs", lambda: world.deliver(ghost, say.mastodon_note(ghost, "<p>Boo</p>")), 503, False),
         Case(
             "signed by RFC 9421 only",

@@ -86,7 +86,10 @@ class Received:
 
 
 class Lemmy:
-    """`version` is "1.0" or "0.19"; `keep_alive` is after how many idle seconds a connection is closed (actix: 5)."""
+    """`version` is "1.0" or "0.19"; `keep_alive` is after how many idle seconds a connection is closed (actix: 5).
+
+    `takes_rfc9421` makes it an upstream that understands RFC 9421: what is signed so, and not by cavage, is believed.
+    """
 
     def __init__(
         self,
@@ -103,6 +106,7 @@ class Lemmy:
         self._version = version
         self._keep_alive = keep_alive
         self._clock = clock
+        self.takes_rfc9421 = False
         self._seen: set[str] = set()
         self._scripts: deque[Script] = deque()
         self._tell, self._told = trio.open_memory_channel[Received](math.inf)
@@ -205,6 +209,8 @@ class Lemmy:
         known_route = lemmy_checks.routed(request.target, only_shared=self._version == "1.0")
         if request.method != b"POST" or not kind.startswith(b"application/") or not known_route:
             return 404, "not found"
+        if self.takes_rfc9421 and any(name == b"signature-input" for name, _ in request.headers):
+            return 200, ""
         try:
             activity = lemmy_checks.check(
                 request.method, request.target, list(request.headers), body, self._key_of, self._clock()

@@ -98,6 +98,8 @@ SENDERS: dict[str, dict[str, Any]] = {
     "peertube": {"covered": ("(request-target)", "host", "date", "digest")},
     "piefed": {"covered": ("(request-target)", "host", "date", "digest", "content-type"), "signed_target": "/inbox"},
     "pixelfed": {"covered": ("(request-target)", "date", "host", "accept", "digest"), "signed_target": "/inbox"},
+    "mbin": {"covered": ("(request-target)", "date", "host", "accept", "digest")},
+    "akkoma": {"covered": ("(request-target)", "content-length", "date", "digest", "host")},
     "hs2019-created": {
         "algorithm": "hs2019",
         "covered": ("(request-target)", "(created)", "(expires)", "host", "digest"),
@@ -145,7 +147,10 @@ def cavage(
         "accept": ACTIVITY_JSON,
         "user-agent": "test-sender/1.0",
     }
-    pseudo = {"(request-target)": f"post {target if signed_target is None else signed_target}"}
+    pseudo = {
+        "(request-target)": f"post {target if signed_target is None else signed_target}",
+        "content-length": str(len(body)),
+    }
     parameters = [f'keyId="{key_id}"']
     if algorithm is not None:
         parameters.append(f'algorithm="{algorithm}"')
