@@ -65,12 +65,9 @@ def _many(scene: Scene) -> Iterator[Case]:
         return None if count <= _PICTURES * len(named) else f"{count} fetches"
 
     urls = [f"https://beta.example/many/{number}" for number in range(10_000)]
-    named = {
+    named: dict[str, dict[str, Any]] = {
         "attachments": {"attachment": urls[:6000]},
-        "images": {"image": [{"url": url} for url in urls[:5000]]},
         "pictures in Markdown": {"source": {"content": "".join(f"![]({url})" for url in urls[:6500])}},
-        "pictures in HTML": {"content": "".join(f"<img src={url}>" for url in urls[:6000])},
-        "links to pictures": {"url": [{"href": url, "mediaType": "image/png"} for url in urls[:3500]]},
         "emojis": {"tag": [{"type": "Emoji", "icon": {"url": url}} for url in urls[:3000]]},
     }
     for name, members in named.items():
@@ -98,7 +95,7 @@ def _deep(scene: Scene) -> Iterator[Case]:
         for depth in (100, 1_000, 20_000):
             text = opening * depth + b"0" + closing * depth
             yield attack(f"{depth} {name}", signed(alice, partial(_with, alice, "x", text)), 400, "too-deep", within=2)
-        unclosed = signed(alice, lambda opening=opening: opening * (_ROOM // len(opening)))
+        unclosed = signed(alice, partial(bytes, opening * (_ROOM // len(opening))))
         yield attack(f"{name} that never end", unclosed, 400, "", within=2)
     wrapped = b'{"type":"Announce","object":' * 1_000 + b"0" + b"}" * 1_000
     yield attack("announces in announces", signed(alice, partial(_with, alice, "object2", wrapped)), 400, "too-deep")
@@ -107,8 +104,8 @@ def _deep(scene: Scene) -> Iterator[Case]:
 def _texts(scene: Scene) -> Iterator[Case]:
     expected: tuple[tuple[str, str, int | Literal["F"]], ...] = (
         ("[", "[", "F"),
-        ("![", "![", "F"),
-        ("nested pictures", "![a](", "F"),
+        ("![", "![", 403),
+        ("nested pictures", "![a](", 403),
         ("nested links", "[a](<", "F"),
         ("quotes", ">", "F"),
         ("nested lists", "* ", "F"),
@@ -118,7 +115,7 @@ def _texts(scene: Scene) -> Iterator[Case]:
         ("brackets and parentheses", "[](", "F"),
         ("definitions", "[a]: b\n", "F"),
         ("tags", "<a>", "F"),
-        ("unclosed pictures", "<img src=", "F"),
+        ("unclosed pictures", "<img src=", 403),
         ("comments", "<!--", "F"),
         ("processing instructions", "<?", "F"),
         ("nested tables", "<table>", "F"),
@@ -137,17 +134,16 @@ def _packed(scene: Scene) -> Iterator[Case]:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("activity.json", plain)
-    bomb = gzip.compress(bytes(100_000_000))
-    for name, body in (
-        ("gzip", gzip.compress(plain)),
-        ("deflate", zlib.compress(plain)),
-        ("zip", archive.getvalue()),
-        ("a gzip bomb", bomb),
+    for name, encoding, body in (
+        ("gzip", "gzip", gzip.compress(plain)),
+        ("deflate", "deflate", zlib.compress(plain)),
+        ("zip", "zip", archive.getvalue()),
+        ("a gzip bomb", "gzip", gzip.compress(bytes(100_000_000))),
     ):
-        for encoding in ((), (("Content-Encoding", name.rpartition(" ")[2] if "bomb" not in name else "gzip"),)):
-            said = " and says so" if encoding else ""
-            request = signed(alice, lambda body=body: body, extra=encoding)
-            yield attack(f"{name}{said}", request, 400, "", within=2)
+        packed = signed(alice, partial(bytes, body))
+        yield attack(name, packed, 400, "", within=2)
+        labelled = signed(alice, partial(bytes, body), extra=[("Content-Encoding", encoding)])
+        yield attack(f"{name}, and says so", labelled, 400, "", within=2)
     lie = signed(alice, extra=[("Content-Encoding", "gzip")])
     pending = "we read the body as it is, where Lemmy's web server would unpack it first"
     yield attack("not packed, but says so", lie, 415, "", pending=pending)

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from relayfilter.ledger.commands import release
+from relayfilter.ledger.decided import Decided
 from relayfilter.ledger.queries import LedgerReader, ReleasedObject
 from relayfilter.ledger.records import DecisionRecord
 from relayfilter.ledger.store import Ledger, open_ledger
@@ -74,6 +75,25 @@ def test_a_release_outlasts_a_restart_and_a_second_rejection(tmp_path: Path) -> 
         assert ledger.withheld.cause_of([POST], NOW) is None
 
     with_ledger(path, again)
+
+
+def test_what_was_accepted_after_its_release_stays_accepted_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    before = with_ledger(path, lambda ledger: rejected(ledger, CREATE, POST))
+    assert before.actor is not None
+    actor = before.actor
+    release(path, before.id, now=NOW, by="root")
+
+    async def delivered_again(ledger: Ledger) -> int:
+        record = a_record(ledger, activity_id=CREATE)
+        ledger.record_later(record)
+        return record.id
+
+    async def after(ledger: Ledger) -> Decided | None:
+        return ledger.decided.get(CREATE, actor)
+
+    number = with_ledger(path, delivered_again)
+    assert with_ledger(path, after) == Decided(200, "accepted", number)
 
 
 def test_what_is_not_withheld_cannot_be_released(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_a_start_that_is_killed_halfway_leaves_no_tables(tmp_path: Path) -> None
     with engine.connect() as connection:
         create(connection)
         connection.rollback()
+        assert connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar() == 0
     engine.dispose()
     with_ledger(path, nothing)
     LedgerReader(path)

@@ -10,6 +10,7 @@ import trio
 from tests.support.cases import Case, Request, Scene, alone
 from tests.support.play import PACES, Seen, play
 from tests.support.world import World
+from tests.support.world_delivery import Answer
 
 POLICY = 'default = "accept"\non_uninspectable = "reject"\n'
 
@@ -24,17 +25,24 @@ def attack(name: str, request: Request | bytes, status: int | Literal["F"], reas
 class Played:
     """Groups of attacks, played one after the other against one daemon.
 
-    It is made in a fixture of the module; each test then asks whether one group was `withstood`.
+    It is made in a fixture of the module; each test then asks whether one group was `withstood`. `also` holds for every
+    attack that has no such thing of its own.
     """
 
-    def __init__(self, *groups: Attacks, settings: Mapping[str, Any] | None = None, policy: str = POLICY) -> None:
+    def __init__(
+        self,
+        *groups: Attacks,
+        settings: Mapping[str, Any] | None = None,
+        also: Callable[[Answer], str | None] | None = None,
+    ) -> None:
         self._seen: dict[Attacks, list[Seen]] = {}
 
         async def main() -> None:
-            async with World(policy=policy, settings=settings) as world:
+            async with World(policy=POLICY, settings=settings) as world:
                 scene = Scene(world)
                 for group in groups:
-                    self._seen[group] = await play(world, group(scene), paces=PACES[:1])
+                    cases = (case._replace(also=case.also or also) for case in group(scene))
+                    self._seen[group] = await play(world, cases, paces=PACES[:1])
 
         trio.run(main)
 
