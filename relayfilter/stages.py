@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import trio
@@ -98,7 +99,7 @@ def not_admitted(
             return known("refused", 401, reason, detail or None, sender=sender)
         case KeyUnavailable(gone=True) if is_self_delete(activity):
             return known("dropped", 202, "deleted-itself", sender=sender)
-        case KeyUnavailable(reason, temporary=True) if _may_defer(request, activity, street):
+        case KeyUnavailable(reason, temporary=True) if _may_defer(request, f"unverified {activity.id}", street):
             return known("deferred", 503, reason, sender=sender)
         case KeyUnavailable(reason):
             return known("refused", 401, reason, sender=sender)
@@ -171,8 +172,9 @@ def author(activity: Activity) -> str:
 
 
 def released(activity: Activity, references: References, street: Street) -> Decision | None:
-    """An operator has looked at it and let it in."""
-    if not any(street.ledger.withheld.is_released(one) for one in (activity.id, *references.own)):
+    """An operator has looked at this activity and let it in; a later one about the same object is judged afresh."""
+    activities = (activity.id, *(own for own in references.own if own != activity.object_id))
+    if not any(street.ledger.withheld.is_released(one) for one in activities):
         return None
     return Decision(action="accept", rule="released", reason="released by an operator", place="relayfilter release")
 
@@ -180,7 +182,7 @@ def released(activity: Activity, references: References, street: Street) -> Deci
 def put_off(request: InboxRequest, activity: Activity, decision: Decision, evidence: Evidence, street: Street) -> bool:
     """Is the sender to come again, because what is in the way may pass? Only so often: he holds everything else back
     meanwhile."""
-    return deferrable(street.policy, decision, evidence) and _may_defer(request, activity, street)
+    return deferrable(street.policy, decision, evidence) and _may_defer(request, activity.id, street)
 
 
 def to_withhold(
@@ -206,7 +208,7 @@ def to_withhold(
     ]
     ids = [one for one in (activity.id, *carried, *fetched) if not street.ledger.known.seen(one)]
     lasts = street.policy.withhold_for
-    return tuple(dict.fromkeys(ids)), None if lasts is None else request.received_at + lasts
+    return tuple(dict.fromkeys(ids)), None if math.isinf(lasts) else request.received_at + lasts
 
 
 def passed(
@@ -226,8 +228,9 @@ def passed(
     street.look_ahead.passed(ahead)
 
 
-def _may_defer(request: InboxRequest, activity: Activity, street: Street) -> bool:
-    attempts = street.ledger.deferrals.note(activity.id, request.received_at)
+def _may_defer(request: InboxRequest, name: str, street: Street) -> bool:
+    """Once more under this name? Whoever is not verified counts apart: he must not use up another's attempts."""
+    attempts = street.ledger.deferrals.note(name, request.received_at)
     policy = street.policy
     waited = request.received_at - attempts.first_at
     return attempts.count <= policy.defer_attempts and waited <= policy.defer_within

@@ -53,15 +53,16 @@ class LookAheadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """The `[look_ahead]` table.
 
     `actors`: whether people and communities are looked at too; `depth`: how many levels of parents are followed beyond
-    what a delivery names; `documents`: how many are fetched for one delivery; `questions_per_host`: how many from one
-    host within ten seconds; `refused_for`: seconds for which an outcome is kept for others who name the same document;
-    `stale_after`: seconds after which an actor is looked at again (Lemmy fetches actors again after a day).
+    what a delivery names; `documents`: how many are fetched for one delivery (Lemmy stops at 25);
+    `questions_per_host`: how many from one host within ten seconds; `refused_for`: seconds for which an outcome is
+    kept for others who name the same document; `stale_after`: seconds after which an actor is looked at again (Lemmy
+    fetches actors again after a day).
     """
 
     enabled: bool = True
     actors: bool = True
-    depth: Annotated[int, msgspec.Meta(ge=0, le=8)] = 1
-    documents: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
+    depth: Annotated[int, msgspec.Meta(ge=0, le=32)] = 20
+    documents: Annotated[int, msgspec.Meta(ge=1, le=64)] = 24
     questions_per_host: Annotated[int, msgspec.Meta(ge=1)] = 300
     refused_for: Seconds = 600.0
     stale_after: Seconds = 24 * 3600.0

@@ -22,10 +22,8 @@ from relayfilter.ledger.writes import Changes, Write
 
 MAX_WITHHELD: Final = 1_000_000
 _AT_ONCE = 500
-_SCHEMA = (
-    "CREATE TABLE held (digest BLOB PRIMARY KEY, cause INTEGER NOT NULL, until REAL) WITHOUT ROWID",
-    "CREATE INDEX held_until ON held (until) WHERE until IS NOT NULL",
-)
+_TABLE = "CREATE TABLE held (digest BLOB PRIMARY KEY, cause INTEGER NOT NULL, until REAL) WITHOUT ROWID"
+_INDEX = "CREATE INDEX held_until ON held (until) WHERE until IS NOT NULL"
 
 
 class Withheld(msgspec.Struct, frozen=True):
@@ -43,17 +41,19 @@ class WithheldObjects:
         self._most = most
         self._count = 0
         self._memory = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        for statement in _SCHEMA:
-            self._memory.execute(statement)
+        self._memory.execute(_TABLE)
+        self._memory.execute(_INDEX)
         self._released: set[bytes] = set()
         self._changes = Changes("withheld", "INSERT OR REPLACE INTO withheld (digest, object_id, cause, until)")
 
     def load(self, connection: Connection, now: float) -> None:
         """Takes in what is on disk and has not expired."""
         connection.exec_driver_sql("DELETE FROM withheld WHERE until <= ?", (now,))
-        rows = connection.exec_driver_sql("SELECT digest, cause, until FROM withheld")
+        rows = connection.exec_driver_sql("SELECT digest, cause, until FROM withheld ORDER BY digest")
         self._memory.execute("BEGIN")
-        self._memory.executemany("INSERT INTO held VALUES (?, ?, ?)", (tuple(row) for row in rows))
+        self._memory.execute("DROP INDEX held_until")
+        self._memory.executemany("INSERT INTO held VALUES (?, ?, ?)", map(tuple, rows))
+        self._memory.execute(_INDEX)
         self._memory.execute("COMMIT")
         (self._count,) = self._memory.execute("SELECT count(*) FROM held").fetchone()
 

@@ -58,7 +58,7 @@ def cases(world: World) -> Iterator[Case]:
     for name, activity, rule in (
         ("clean picture", attached(clean), "default"),
         ("web page", posted(say.link_attachment(page)), "default"),
-        ("dead link", posted(say.link_attachment(gamma.url("/nothing"))), "dead-link"),
+        ("dead link", posted(say.link_attachment(gamma.url("/nothing"))), "unreachable"),
         ("card, PNG", attached(card), "test-card"),
         ("card, JPEG", attached(jpeg), "test-card"),
         ("card, WebP", attached(webp), "test-card"),
@@ -106,7 +106,7 @@ def test_every_picture_is_found_and_judged() -> None:
                 answer = await world.deliver(case.sender, case.activity, shape=shape)
                 line = await world.log_line(lambda line: line["event"] == "delivery", after=heard)
                 passed = len(world.lemmy.received) - received
-                expected = case.rule in ("default", "dead-link")
+                expected = case.rule in ("default", "unreachable")
                 if line.get("rule") != case.rule or passed != expected or (answer.status == 403) == expected:
                     wrong.append(f"{case.name}: {answer.status} {line} passed {passed}")
             assert not wrong, "\n".join(wrong)

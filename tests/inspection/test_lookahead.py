@@ -292,7 +292,7 @@ def test_amplification_by_one_delivery_is_bounded() -> None:
     """One activity that names thousands, and documents that name thousands more (as in mastodon#21977)."""
 
     async def story() -> None:
-        world = World(depth=8)
+        world = World(depth=8, documents=8)
         victims = [f"https://victim.test/{number}" for number in range(3000)]
         world.web.add(post(1, inReplyTo=victims, to=[f"{victim}/actor" for victim in victims]))
         result = await world.look(

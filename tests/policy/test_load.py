@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,6 +169,15 @@ def test_the_shipped_policy_loads_without_doubts() -> None:
     policy = load_policy(SHIPPED.read_text("utf-8"), "policy.toml")
     assert problems(policy, hash_lists=["testcard"]) == []
     assert (policy.table.default, policy.table.on_uninspectable) == ("accept", "reject")
+
+
+def test_what_the_shipped_policy_offers_as_comments_is_valid_too() -> None:
+    text = re.sub(r"^# (?=\[|\w+(?:\.\w+)? = )", "", SHIPPED.read_text("utf-8"), flags=re.MULTILINE)
+    policy = load_policy(
+        text, "policy.toml", {"lists/trusted.txt": "", "lists/domain_blocks.csv": "#domain"}.__getitem__
+    )
+    assert {"blocked", "blocked-author", "new-account", "hardly-seen"} <= {rule.table.name for rule in policy.rules}
+    assert set(policy.table.lists) == {"partners", "trusted", "blocked"}
 
 
 def test_every_setting_of_the_shipped_policy_is_explained() -> None:
