@@ -67,7 +67,7 @@ async def judge(request: InboxRequest, street: Street) -> Outcome:
 
         media = await look(activity, street.inspector, deadline)
         laps.end("inspect")
-        ahead = await look_ahead(references, street.look_ahead, deadline)
+        ahead = await look_ahead(references, street, deadline)
         laps.end("look-ahead")
 
         account = street.ledger.accounts.get(author(activity))

@@ -12,7 +12,7 @@ from relayfilter.activity.media_ref import MediaRef
 from relayfilter.activity.media_refs import find_media
 from relayfilter.activity.references import References
 from relayfilter.inspection.inspector import Inspector
-from relayfilter.inspection.lookahead import LookAhead, LookAheadResult
+from relayfilter.inspection.lookahead import LookAheadResult
 from relayfilter.ledger.accounts import Account
 from relayfilter.ledger.ids import show
 from relayfilter.media.finding import MediaReport, Uninspectable
@@ -138,9 +138,13 @@ async def look(activity: Activity, inspector: Inspector, deadline: float) -> tup
     return (*media, _TOO_MANY_REFS) if refs.truncated else media
 
 
-async def look_ahead(references: References, ahead: LookAhead, deadline: float) -> LookAheadResult:
+async def look_ahead(references: References, street: Street, deadline: float) -> LookAheadResult:
     """What is behind the objects and actors that the activity only names, and Lemmy would fetch."""
-    return await ahead.look(references, deadline=deadline)
+    ahead = await street.look_ahead.look(references, deadline=deadline)
+    for document in ahead.documents:
+        if document.kind == "actor" and document.published is not None:
+            street.ledger.accounts.set_published(document.id, document.published)
+    return ahead
 
 
 def gather(

@@ -16,6 +16,7 @@ attack):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
@@ -69,13 +70,15 @@ class LookAheadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class LookedAt(msgspec.Struct, frozen=True):
-    """One document. `id` is its own id once it is `fetched`, else the one that was named, and `reason` says why."""
+    """One document. `id` is its own id once it is `fetched`, else the one that was named, and `reason` says why.
+    `published` is what the document says of its making, in seconds since the epoch."""
 
     id: str
     kind: Kind
     outcome: Literal["fetched", "unavailable", "not-an-object"]
     reason: str = ""
     temporary: bool = False
+    published: float | None = None
 
 
 class LookAheadResult(msgspec.Struct, frozen=True):
@@ -258,7 +261,8 @@ class LookAhead:
         if refs.truncated:
             media += (InspectedMedia(MediaRef(_place(served.id, ""), "", "attachment"), _UNREAD),)
         kind: Kind = "actor" if _is_actor(served.document) else "object"
-        return _Found(LookedAt(served.id, kind, "fetched"), media, names)
+        looked_at = LookedAt(served.id, kind, "fetched", published=_published(served.document))
+        return _Found(looked_at, media, names)
 
 
 def _left_out(named: list[_Named], reason: str) -> list[tuple[_Named, _Outcome]]:
@@ -319,6 +323,15 @@ def _as_activity(served: RemoteObject) -> Activity:
         inner_actor=None,
         sensitive=False,
     )
+
+
+def _published(document: dict[str, Any]) -> float | None:
+    said = document.get("published")
+    try:
+        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
+    except ValueError:
+        return None
+    return moment.timestamp() if moment is not None and moment.tzinfo is not None else None
 
 
 def _is_actor(document: dict[str, Any]) -> bool:

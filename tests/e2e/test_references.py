@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import trio
@@ -180,5 +181,40 @@ def test_a_passing_failure_is_put_off_three_times_and_then_decided() -> None:
             announce = say.announce(village.community, create)
             answers = [await village.send(village.community, announce) for _ in range(5)]
             assert answers == [503, 503, 503, 403, 403]
+
+    trio.run(main)
+
+
+YOUNG = """
+default = "accept"
+on_uninspectable = "reject"
+[[rules]]
+name = "young"
+reason = "too young for this"
+action = "reject"
+when = { account_age = "< 7d", object = "Note" }
+[[rules]]
+name = "hardly-seen"
+reason = "seen too little"
+action = "reject"
+when = { seen_activities = "< 2", object = "Page" }
+"""
+
+
+def test_policy_knows_how_old_an_account_is_and_how_much_was_seen_of_it() -> None:
+    async def main() -> None:
+        async with World(policy=YOUNG) as world:
+            host = world.fediverse["alpha.example"]
+            old, young = host.actor("old"), host.actor("young")
+            old.extra["published"] = "2020-01-01T00:00:00Z"
+            young.extra["published"] = datetime.now(UTC).isoformat()
+            assert (await world.deliver(young, say.mastodon_note(young, "<p>Hi</p>"))).status == 403
+            assert (await world.deliver(old, say.mastodon_note(old, "<p>Hi</p>"))).status == 200
+            village = Village(world)
+            post = say.create(old, village.community, say.page(old, village.community, markdown="Hi"))
+            assert await village.send(old, post) == 403
+            assert await village.send(old, say.mastodon_note(old, "<p>Hi</p>")) == 200
+            again = say.create(old, village.community, say.page(old, village.community, markdown="Hi"))
+            assert await village.send(old, again) == 200
 
     trio.run(main)
