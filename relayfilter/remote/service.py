@@ -155,6 +155,7 @@ class FetchService:
             accept=ACCEPT_MEDIA_OR_PAGE if question.may_be_page else ACCEPT_MEDIA,
             max_bytes=self._settings.max_media_bytes,
             deadline=deadline,
+            gzip=question.may_be_page,  # some web servers compress pages whatever they are asked for
             enough=enough,
         )
 

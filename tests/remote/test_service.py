@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,7 @@ import trio
 from PIL import Image
 
 from relayfilter.errors import RemoteUnavailable
-from relayfilter.media.finding import Labelled, MediaReport, NotInlined, Uninspectable
+from relayfilter.media.finding import Finding, Labelled, MediaReport, NotInlined, Uninspectable
 from relayfilter.remote.documents import FetchProcess
 from relayfilter.remote.frames import BrokenFrame, receive_frame, send_frame
 from relayfilter.remote.messages import DocumentAnswer, FetchFailed, Ping, Pong
@@ -259,6 +260,19 @@ def test_a_page_is_inspected_where_none_may_be(tmp_path: Path, authority: Author
             assert (await running.media()).findings == SEEN.findings
             assert (await running.media(may_be_page=True)).findings == (NotInlined("page"),)
         assert witness.given == [body]
+
+    run(test)
+
+
+@pytest.mark.parametrize(("body", "findings"), [(PAGE, (NotInlined("page"),)), (picture(), SEEN.findings)])
+def test_what_is_compressed_unasked_is_unpacked_where_a_page_may_be(
+    tmp_path: Path, authority: Authority, body: bytes, findings: tuple[Finding, ...]
+) -> None:
+    async def test() -> None:
+        witness = Witness()
+        script = says(answer(gzip.compress(body), "text/html", "Content-Encoding: gzip"))
+        async with world(tmp_path, authority, script, witness) as (_, running):
+            assert (await running.media(may_be_page=True)).findings == findings
 
     run(test)
 
