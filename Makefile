@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conformance check bench lock clean
+.PHONY: help setup demo test conformance interop check bench lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,13 @@ test: setup ## all tests
 
 conformance: setup ## the matrix of HTTP signatures through the running daemon, as a table
 	@$(BIN)/python -m tests.conformance.run
+
+interop: setup ## signing stacks that others wrote deliver through the daemon (needs node, npm and go)
+	@$(PYTHON) -m venv tests/interop/$(VENV)
+	@tests/interop/$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+	@cd tests/interop && npm install --silent --no-audit --no-fund --no-package-lock --ignore-scripts
+	@cd tests/interop/httpsig && go build -o ../bin/httpsig .
+	@$(BIN)/python -m pytest tests/interop
 
 check: setup ## style, types, floors
 	@$(BIN)/ruff check .

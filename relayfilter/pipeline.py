@@ -29,6 +29,7 @@ from relayfilter.stages import (
     not_admitted,
     passed,
     put_off,
+    read_linked,
     recall,
     released,
     subjects,
@@ -65,18 +66,19 @@ async def judge(request: InboxRequest, street: Street) -> Outcome:
         ):
             return settled
 
-        media = await look(activity, street.inspector, deadline)
+        linked = await read_linked(activity, street, deadline)
+        media = await look(activity, street.inspector, deadline, linked.media)
         laps.end("inspect")
         ahead = await look_ahead(references, street, deadline)
         laps.end("look-ahead")
 
         account = street.ledger.accounts.get(author(activity))
-        evidence = gather(activity, sender, (*media, *ahead.media), account, request.received_at)
+        evidence = gather(activity, sender, (*media, *ahead.media), account, request.received_at, linked)
         decision = released(activity, references, street) or decide(
             street.policy, evidence, enforceable=street.enforceable
         )
         laps.end("decide")
-        known = partial(known, media=evidence.media, decision=decision)
+        known = partial(known, media=evidence.media, linked=linked, decision=decision)
         if decision.action not in ("accept", *street.enforceable):
             if put_off(request, activity, decision, evidence, street):
                 return known("deferred", 503, "try-again", decision.reason)

@@ -12,7 +12,9 @@ from relayfilter.activity.media_ref import MediaRef
 from relayfilter.activity.media_refs import find_media
 from relayfilter.activity.references import References
 from relayfilter.inspection.inspector import Inspector
+from relayfilter.inspection.linked import claims
 from relayfilter.inspection.lookahead import LookAheadResult
+from relayfilter.inspection.messages import LinkedReport
 from relayfilter.ledger.accounts import Account
 from relayfilter.ledger.ids import show
 from relayfilter.media.finding import MediaReport, Uninspectable
@@ -39,6 +41,8 @@ Known = Callable[..., Outcome]
 _TOO_MANY_REFS = InspectedMedia(
     MediaRef(pointer="", url="", slot="attachment"), MediaReport(findings=(Uninspectable("too-many-references"),))
 )
+
+_NOTHING_LINKED = LinkedReport()
 
 # What Lemmy keeps under its id once it has answered well. An inner activity's id is only the sender's word: were it
 # taken for known, a later vote on an object that really has this id would not be looked at.
@@ -131,10 +135,25 @@ def withheld_reference(
     return known("rejected", 403, decision.reason, withheld.object_id, decision=decision, cause=withheld.cause)
 
 
-async def look(activity: Activity, inspector: Inspector, deadline: float) -> tuple[InspectedMedia, ...]:
-    """What is behind every medium of the activity; more than are looked at make it uninspectable."""
+async def read_linked(activity: Activity, street: Street, deadline: float) -> LinkedReport:
+    """What the signatures inside the document are worth, and the media that plain JSON hides. Evidence, nothing more:
+    Lemmy trusts only the HTTP signature, and reads plain JSON."""
+    keys = {}
+    for key_id in claims(activity):
+        key = await street.keys.get(key_id, activity.actor, deadline=deadline - trio.current_time())
+        if isinstance(key, ActorKey):
+            keys[key_id] = key.pem
+    return await street.linked.read(activity, keys=keys, deadline=deadline)
+
+
+async def look(
+    activity: Activity, inspector: Inspector, deadline: float, hidden: tuple[MediaRef, ...] = ()
+) -> tuple[InspectedMedia, ...]:
+    """What is behind every medium of the activity, and behind the `hidden` ones that plain reading does not find. More
+    than are looked at make it uninspectable."""
     refs = find_media(activity.document)
-    media = await inspector.inspect(refs.refs, deadline=deadline)
+    urls = {ref.url for ref in refs.refs}
+    media = await inspector.inspect((*refs.refs, *(ref for ref in hidden if ref.url not in urls)), deadline=deadline)
     return (*media, _TOO_MANY_REFS) if refs.truncated else media
 
 
@@ -148,7 +167,12 @@ async def look_ahead(references: References, street: Street, deadline: float) ->
 
 
 def gather(
-    activity: Activity, sender: Verified | None, media: tuple[InspectedMedia, ...], account: Account | None, now: float
+    activity: Activity,
+    sender: Verified | None,
+    media: tuple[InspectedMedia, ...],
+    account: Account | None,
+    now: float,
+    linked: LinkedReport = _NOTHING_LINKED,
 ) -> Evidence:
     """Everything that policy may look at. `sender` is None when nobody asked who sent it, `now` is wall-clock time."""
     since = None
@@ -165,9 +189,16 @@ def gather(
         scheme=sender.scheme if sender else None,
         sensitive=activity.sensitive,
         media=media,
+        linked=validity(linked.signature),
+        proof=validity(linked.proof),
         account_age=None if since is None else max(0.0, now - since),
         seen_activities=account.accepted if account else 0,
     )
+
+
+def validity(outcome: str | None) -> str | None:
+    """`valid`, `invalid` or `skipped`, without the reason; None where there is no signature."""
+    return outcome.partition(":")[0] if outcome else None
 
 
 def author(activity: Activity) -> str:

@@ -8,7 +8,9 @@ import msgspec
 
 from relayfilter.activity.document import Activity
 from relayfilter.inspection.inspector import Inspector
+from relayfilter.inspection.linked import LinkedReader
 from relayfilter.inspection.lookahead import LookAhead
+from relayfilter.inspection.messages import LinkedReport
 from relayfilter.lanes import Lanes
 from relayfilter.ledger.records import Verdict
 from relayfilter.ledger.store import Ledger
@@ -33,6 +35,7 @@ class Street(msgspec.Struct, frozen=True):
     keys: ActorKeys
     ledger: Ledger
     inspector: Inspector
+    linked: LinkedReader
     look_ahead: LookAhead
     policy: Policy
     upstream: LemmyUpstream
@@ -56,6 +59,7 @@ class Outcome(msgspec.Struct, frozen=True):
     claim: Claim | NoSignature | BadSignature | None = None
     sender: SignatureResult | None = None
     media: tuple[InspectedMedia, ...] = ()
+    linked: LinkedReport = LinkedReport()
     decision: Decision | None = None
     cause: int | None = None
     withhold: tuple[str, ...] = ()

@@ -6,7 +6,8 @@ JSON, but what it stores and announces is read by others, and it may read more o
 
 Hardly anybody writes so. `needs_second_reading` says, for a few microseconds, that an activity has nothing that could
 hide a medium: no name with a colon or an at sign, no context that gives a medium another name, no value that a prefix
-could turn into another URL. Only what is left goes through PyLD, in another process, and comes back in expanded form.
+could turn into another URL, no text in pieces that only JSON-LD puts together. Only what is left goes through PyLD, in
+another process, and comes back in expanded form.
 
 `second_reading` writes the expanded form plainly again, under the names of ActivityStreams, and reads it as
 media_refs.py reads everything. Its pointers are made of IRIs:
@@ -30,6 +31,7 @@ Document = dict[str, Any]
 MAX_POINTER: Final = 512
 
 _URLS: Final = frozenset({"attachment", "image", "icon", "preview", "url", "href"})
+_TEXTS: Final = frozenset({"content", "summary", "contentMap", "summaryMap", "source", "name", "nameMap", "mediaType"})
 _WHOLE_URL: Final = ("https://", "http://")
 _DECIDING_TYPES: Final = ("Image", "Document", "Video", "Link")
 _NOT_PRINTABLE = re.compile(r"[^!-~]")
@@ -59,6 +61,8 @@ def needs_second_reading(document: Document, known_contexts: frozenset[str]) -> 
             hidden |= found
         if hidden and not hidden.isdisjoint(node):
             return True
+        if len(node) == 1 and "id" in node:  # the same as the id alone, which may be a medium's URL
+            return True
         kind = node.get("type", "")
         if kind.__class__ is not str or ":" in kind or kind in hidden:
             return True
@@ -66,11 +70,21 @@ def needs_second_reading(document: Document, known_contexts: frozenset[str]) -> 
             if value.__class__ is str:
                 if name in _URLS and not value.startswith(_WHOLE_URL):
                     return True
+            elif name in _TEXTS and value is not None and not _is_read_plainly(name, value):
+                return True
             elif value.__class__ is dict:
                 nodes.append(value)
             elif value.__class__ is list and name != "@context" and not _look_through(name, value, nodes):
                 return True
     return False
+
+
+def _is_read_plainly(name: str, value: Any) -> bool:
+    """Does find_media read all of `value`, which is a text of more than one piece?"""
+    if name == "source":
+        return value.__class__ is dict and value.get("content").__class__ in (str, type(None))
+    pieces = value.values() if value.__class__ is dict else value if value.__class__ is list else (value,)
+    return name not in ("name", "nameMap", "mediaType") and all(piece.__class__ is str for piece in pieces)
 
 
 def _look_through(name: str, items: list[Any], nodes: list[Document]) -> bool:

@@ -119,7 +119,7 @@ class _Walk:
 
     def _carry(self, at: str, item: object) -> None:
         kind = _text(item.get("type")) if isinstance(item, dict) else None
-        if not isinstance(item, dict) or not kind or kind == "Tombstone":
+        if not isinstance(item, dict) or not kind:
             self._name(at, item, "object")
         elif kind in _ACTORS:
             self._act(item)

@@ -67,7 +67,12 @@ def tell(record: DecisionRecord, out: Console) -> None:
         _row(facts, "signature", f"{sender.outcome}{f' ({sender.scheme})' if sender.scheme else ''}")
         _row(facts, "", sender.detail)
         _row(facts, "key", sender.key_id)
+    _row(facts, "inside", record.linked and f"linked data signature {record.linked}")
+    _row(facts, "", record.proof and f"integrity proof {record.proof}")
+    _row(facts, "", record.second_reading and f"not readable as linked data: {record.second_reading}")
     tell_decision(facts, record.decision)
+    _row(facts, "settled by", record.cause)
+    _row(facts, "withheld", " ".join(record.withheld) or None)
     if record.upstream:
         answer = record.upstream
         _row(facts, "Lemmy said", f"{answer.status} after {answer.millis:.1f} ms {answer.body.strip()}")

@@ -18,11 +18,13 @@ from relayfilter.config import Loaded, load_all
 from relayfilter.daemon.journal import Journal
 from relayfilter.daemon.listeners import open_listeners
 from relayfilter.daemon.notify import notify, watchdog_seconds
-from relayfilter.daemon.supervisor import inspection_processes, until_healthy
+from relayfilter.daemon.supervisor import Sockets, inspection_processes, until_healthy
 from relayfilter.errors import ConfigError, RemoteUnavailable
 from relayfilter.gates.inbox import InboxGate, log_fields
 from relayfilter.inspection.inspector import Inspector
+from relayfilter.inspection.linked import JOB_SECONDS, LinkedReader
 from relayfilter.inspection.lookahead import LookAhead
+from relayfilter.inspection.pool import WorkerPool
 from relayfilter.lanes import Lanes
 from relayfilter.ledger.store import LEDGER_FILE, Ledger, open_ledger
 from relayfilter.remote.actor_keys import ActorKeys
@@ -53,11 +55,14 @@ async def run_front(loaded: Loaded, *, alone: bool) -> None:
     async with contextlib.AsyncExitStack() as stack:
         journal = await stack.enter_async_context(_journal())
         if alone:
-            fetch_socket = Path(config.processes.fetch_socket)
+            sockets = Sockets(Path(config.processes.fetch_socket), Path(config.processes.classify_socket))
         else:
             processes = inspection_processes(loaded.file, lambda **what: journal.write("process", **what))
-            fetch_socket = (await stack.enter_async_context(processes)).fetch
-        fetch = FetchProcess(str(fetch_socket))
+            sockets = await stack.enter_async_context(processes)
+        fetch = FetchProcess(str(sockets.fetch))
+        pool = stack.enter_context(
+            contextlib.closing(WorkerPool(str(sockets.classify), size=1, job_timeout=JOB_SECONDS))
+        )
         upstream = await stack.enter_async_context(contextlib.aclosing(LemmyUpstream(config.upstream)))
         ledger = await stack.enter_async_context(
             open_ledger(state / LEDGER_FILE, on_trouble=lambda detail: journal.write("ledger-trouble", detail=detail))
@@ -65,7 +70,7 @@ async def run_front(loaded: Loaded, *, alone: bool) -> None:
         actor = await trio.to_thread.run_sync(instance_actor, loaded, state)
         documents = SignedDocuments(fetch, actor, time.time)
         gate = InboxGate(
-            make_street(loaded, documents, fetch, ledger, upstream),
+            make_street(loaded, documents, fetch, LinkedReader(pool), ledger, upstream),
             ledger,
             lambda record: journal.write("delivery", **log_fields(record)),
             pages_of(actor),
@@ -110,7 +115,12 @@ def pages_of(actor: InstanceActor) -> dict[bytes, Response]:
 
 
 def make_street(
-    loaded: Loaded, documents: SignedDocuments, fetch: FetchProcess, ledger: Ledger, upstream: LemmyUpstream
+    loaded: Loaded,
+    documents: SignedDocuments,
+    fetch: FetchProcess,
+    linked: LinkedReader,
+    ledger: Ledger,
+    upstream: LemmyUpstream,
 ) -> Street:
     """The street as the configuration wants it."""
     deliveries = loaded.config.deliveries
@@ -123,6 +133,7 @@ def make_street(
         lanes=Lanes(),
         keys=ActorKeys(documents, ledger, time.time),
         ledger=ledger,
+        linked=linked,
         look_ahead=LookAhead(documents, inspector, ledger.known, domains=domains, settings=settings),
         inspector=inspector,
         policy=loaded.policy,

@@ -23,6 +23,7 @@ from relayfilter.signatures.cavage import CavageClaim
 from relayfilter.signatures.owner import instance_of
 from relayfilter.signatures.result import BadSignature, KeyUnavailable, NoSignature, Verified
 from relayfilter.signatures.rfc9421 import Rfc9421Claim
+from relayfilter.stages import validity
 from relayfilter.street import Outcome, Street
 
 HEALTH = b"/_relayfilter/health"
@@ -127,6 +128,9 @@ def describe(request: InboxRequest, outcome: Outcome, number: int) -> DecisionRe
         decision=outcome.decision,
         cause=None if outcome.cause is None else ids.show(outcome.cause),
         withheld=outcome.withhold,
+        linked=outcome.linked.signature,
+        proof=outcome.linked.proof,
+        second_reading=outcome.linked.unreadable,
         media=outcome.media,
         upstream=_upstream(outcome),
         timings=outcome.timings,
@@ -187,6 +191,8 @@ def log_fields(record: DecisionRecord) -> dict[str, object]:
         "signature": record.sender and record.sender.outcome,
         "rule": record.decision and record.decision.rule,
         "cause": record.cause,
+        "linked": validity(record.linked),
+        "proof": validity(record.proof),
         "media": len(record.media) or None,
         "upstream": record.upstream and record.upstream.status,
         "ms": round(sum(record.timings.values()), 1) if record.timings else None,

@@ -1,7 +1,8 @@
 """What a client and a worker say to each other over a Unix stream socket.
 
 A frame is four bytes of length (big-endian) and that much MessagePack. The worker opens with a Hello; then the client
-sends a Job frame and the picture's bytes, and gets a WorkerReport frame, again and again. Hanging up kills the worker.
+sends a Job frame and the picture's bytes, and gets a WorkerReport frame, or a LinkedJob frame and a document's bytes,
+and gets a LinkedAnswer frame, again and again. Hanging up kills the worker.
 
 After its Hello a worker has touched hostile bytes and may no longer be itself. It can lie about a picture, but
 not reach further: `read_report` admits only short frames, known types, numbers in their ranges and plain words.
@@ -15,15 +16,22 @@ from typing import TypeVar
 
 import msgspec
 
+from relayfilter.activity.media_ref import MediaRef
 from relayfilter.media.finding import CheckFailed, Labelled, Picture, Uninspectable
 
 MAX_FRAME = 65_536
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 256 * 1024
+MAX_LINKED_FRAME = 512 * 1024
+MAX_LINKED_MEDIA = 64
 
 T = TypeVar("T")
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _PLAIN = re.compile(r"[ -~]{0,200}")
+_OUTCOME = re.compile(r"valid|(?:invalid|skipped): [a-z0-9][a-z0-9-]{0,63}")
+_POINTER = re.compile(r"jsonld:/[!-~]{0,512}")
+_LONGEST_URL = 2_049
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -37,11 +45,43 @@ class Hello(msgspec.Struct, frozen=True):
     serving: bool
 
 
-class Job(msgspec.Struct, frozen=True):
+class Job(msgspec.Struct, frozen=True, tag="picture"):
     """A picture of `length` bytes follows. The worker kills itself when `deadline` seconds are over."""
 
     length: int
     deadline: float
+
+
+class LinkedJob(msgspec.Struct, frozen=True, tag="linked"):
+    """A JSON document of `length` bytes follows. Its `signature` and `proof` are judged by the keys given for them
+    (PEM), its media read if `media` says so. The worker kills itself when `deadline` seconds are over."""
+
+    length: int
+    deadline: float
+    media: bool
+    signature_key: str | None = None
+    proof_key: str | None = None
+
+
+class LinkedReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an activity says as linked data.
+
+    `signature` and `proof`: `valid`, `invalid: REASON`, `skipped: REASON`, or None where there is none. `media`: those
+    of the second reading, all of them, with pointers made of IRIs. `unreadable`: why there is no second reading
+    although one was needed.
+    """
+
+    signature: str | None = None
+    proof: str | None = None
+    media: tuple[MediaRef, ...] = ()
+    unreadable: str | None = None
+
+
+class LinkedAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A worker's report; after the `last` one the worker is gone."""
+
+    report: LinkedReport
+    last: bool
 
 
 class WorkerReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +97,7 @@ class MalformedFrame(Exception):
     """The worker broke the protocol."""
 
 
-def frame(message: Hello | Job | WorkerReport) -> bytes:
+def frame(message: Hello | Job | WorkerReport | LinkedJob | LinkedAnswer) -> bytes:
     """`message` with its length in front."""
     payload = msgspec.msgpack.encode(message)
     return len(payload).to_bytes(4, "big") + payload
@@ -80,6 +120,20 @@ def read_report(payload: bytes) -> WorkerReport:
     ):
         raise MalformedFrame("a report with values out of their ranges")
     return report
+
+
+def read_linked_answer(payload: bytes) -> LinkedAnswer:
+    """Raises MalformedFrame for whatever an intact worker would not say."""
+    answer = _decode(payload, LinkedAnswer)
+    report = answer.report
+    if not (
+        all(outcome is None or _OUTCOME.fullmatch(outcome) for outcome in (report.signature, report.proof))
+        and (report.unreadable is None or _SLUG.fullmatch(report.unreadable))
+        and len(report.media) <= MAX_LINKED_MEDIA
+        and all(_POINTER.fullmatch(ref.pointer) and len(ref.url) <= _LONGEST_URL for ref in report.media)
+    ):
+        raise MalformedFrame("a report with values out of their ranges")
+    return answer
 
 
 def _decode(payload: bytes, into: type[T]) -> T:

@@ -1,4 +1,6 @@
-"""Warm workers of the classify process, and one of them for every picture. The fetch process holds this.
+"""Warm workers of the classify process, and one of them for every picture or document.
+
+The fetch process holds one for pictures, front one for linked data.
 
 A connection to the zygote's socket is a worker, and closing it kills that worker: that is how a deadline, a cancelled
 delivery and a broken answer all end. An idle worker has nothing to say, so one whose connection is readable is gone.
@@ -8,17 +10,25 @@ from __future__ import annotations
 
 import select
 from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
+import msgspec
 import trio
 
 from relayfilter.inspection.messages import (
     MAX_FRAME,
+    MAX_LINKED_FRAME,
     Hello,
     Job,
+    LinkedAnswer,
+    LinkedJob,
+    LinkedReport,
     MalformedFrame,
     WorkerReport,
     frame,
     read_hello,
+    read_linked_answer,
     read_report,
 )
 from relayfilter.media.finding import CheckFailed, Finding, MediaReport, Uninspectable
@@ -31,10 +41,26 @@ _ALARM_GRACE = 0.5
 _CANARY = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
 
 
+class _Answer(Protocol):
+    """What a worker says at the end of a job."""
+
+    @property
+    def last(self) -> bool: ...
+
+
+A = TypeVar("A", bound=_Answer)
+
+
+class NotRead(msgspec.Struct, frozen=True):
+    """No worker read the document. Reasons: those of WorkerPool.inspect."""
+
+    reason: str
+
+
 class WorkerPool:
     """At most `size` workers of the zygote that listens on the Unix socket `path`.
 
-    `job_timeout` is the wall-clock seconds that one picture may take. Callers are served in the order of their coming.
+    `job_timeout` is the wall-clock seconds that one job may take. Callers are served in the order of their coming.
     """
 
     def __init__(self, path: str, *, size: int, job_timeout: float) -> None:
@@ -59,10 +85,36 @@ class WorkerPool:
                     worker = await self._warm_worker()
                     late = Uninspectable("deadline", temporary=True)
                     waited = trio.current_time() - started
-                    return await self._ask(worker, data, waited)
+                    report = await self._ask(worker, lambda alarm: worker.look(data, alarm=alarm))
+                    return MediaReport(
+                        findings=report.findings,
+                        picture=report.picture,
+                        bytes=len(data),
+                        model=worker.hello.model,
+                        timings={"wait": round(waited * 1000, 3), **report.timings},
+                    )
                 except _NoAnswer as failure:
                     return _without_a_look(failure.finding, data)
         return _without_a_look(late, data)
+
+    async def read(
+        self, body: bytes, *, media: bool, signature_key: str | None, proof_key: str | None, deadline: float
+    ) -> LinkedReport | NotRead:
+        """What the JSON document in `body` says as linked data (see LinkedJob), within `deadline` seconds from now."""
+        late = NotRead("overloaded")
+        with trio.move_on_after(max(0.0, deadline)):
+            async with self._places:
+                try:
+                    worker = await self._warm_worker()
+                    late = NotRead("deadline")
+                    answer = await self._ask(
+                        worker,
+                        lambda alarm: worker.read(LinkedJob(len(body), alarm, media, signature_key, proof_key), body),
+                    )
+                except _NoAnswer as failure:
+                    return NotRead(failure.finding.reason)
+                return answer.report
+        return late
 
     async def ping(self, deadline: float) -> Pong:
         """Whether a worker looks at a picture within `deadline` seconds. Tells which layers of lockdown do not hold."""
@@ -86,19 +138,14 @@ class WorkerPool:
         self._gaps = worker.hello.missing
         return worker
 
-    async def _ask(self, worker: _Worker, data: bytes | bytearray, waited: float) -> MediaReport:
+    async def _ask(self, worker: _Worker, job: Callable[[float], Awaitable[A]]) -> A:
+        """The answer to `job`, which is told when the worker is to kill itself."""
         keep = False
         try:
             with trio.move_on_after(self._job_timeout):
-                report = await worker.look(data, alarm=self._job_timeout + _ALARM_GRACE)
-                keep = not report.last
-                return MediaReport(
-                    findings=report.findings,
-                    picture=report.picture,
-                    bytes=len(data),
-                    model=worker.hello.model,
-                    timings={"wait": round(waited * 1000, 3), **report.timings},
-                )
+                answer = await job(self._job_timeout + _ALARM_GRACE)
+                keep = not answer.last
+                return answer
             raise _NoAnswer("worker-timeout", f"no report within {self._job_timeout:g} s")
         finally:
             if keep:
@@ -146,10 +193,18 @@ class _Worker:
         return hello
 
     async def look(self, data: bytes | bytearray, *, alarm: float) -> WorkerReport:
+        return await self._do(Job(length=len(data), deadline=alarm), data, MAX_FRAME, read_report)
+
+    async def read(self, job: LinkedJob, body: bytes) -> LinkedAnswer:
+        return await self._do(job, body, MAX_LINKED_FRAME, read_linked_answer)
+
+    async def _do(
+        self, job: Job | LinkedJob, data: bytes | bytearray, longest: int, understand: Callable[[bytes], A]
+    ) -> A:
         try:
-            await self._stream.send_all(frame(Job(length=len(data), deadline=alarm)))
+            await self._stream.send_all(frame(job))
             await self._stream.send_all(data)
-            return read_report(await receive_frame(self._stream, MAX_FRAME))
+            return understand(await receive_frame(self._stream, longest))
         except MalformedFrame as error:
             raise _NoAnswer("worker-protocol", str(error)) from None
         except (BrokenFrame, trio.BrokenResourceError) as error:

@@ -1,4 +1,4 @@
-"""One look at a picture of every kind, before workers are forked.
+"""One look at a picture of every kind, and at a document, before workers are forked.
 
 Pillow and numpy import parts of themselves, and build tables, at first use. A locked-down worker cannot open a file,
 so whatever it will need has to be there; and what is made before the fork is shared by all workers.
@@ -7,13 +7,20 @@ so whatever it will need has to be there; and what is made before the fork is sh
 from __future__ import annotations
 
 import io
+import json
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from PIL import Image
 
+from relayfilter.inspection.linked_job import read_linked
+from relayfilter.inspection.messages import LinkedJob, LinkedReport
 from relayfilter.inspection.worker import look
 from relayfilter.media.checks.check import Check
 from relayfilter.media.finding import CheckFailed
 from relayfilter.media.image import MAX_PIXELS
+from relayfilter.signatures.contexts import ACTIVITYSTREAMS, KNOWN
 
 _ORIENTATION = 0x0112
 
@@ -26,6 +33,38 @@ def warm_up(checks: tuple[Check, ...]) -> None:
             raise RuntimeError(f"cannot look at a {name}: {findings}")
     for sample in _broken():
         look(bytearray(sample), checks, max_pixels=MAX_PIXELS)
+    _read_document()
+
+
+def _read_document() -> None:
+    """Expansion, canonicalisation, both kinds of key, every context; the signatures are nobody's."""
+    rsa = RSAPublicNumbers(65537, (1 << 2047) | 1).public_key()
+    ed25519 = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
+    keys = [key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode() for key in (rsa, ed25519)]
+    document = {
+        "@context": [ACTIVITYSTREAMS, {"bild": "as:image"}],
+        "id": "https://relayfilter.invalid/1",
+        "content": "<img src='https://relayfilter.invalid/1.png'> ![](https://relayfilter.invalid/2.png)",
+        "bild": {"type": "Image", "url": "https://relayfilter.invalid/3.png"},
+        "signature": {
+            "type": "RsaSignature2017",
+            "creator": "https://relayfilter.invalid/#key",
+            "signatureValue": "AAAA",
+        },
+        "tag": [{"@context": url, "id": url} for url in sorted(KNOWN)],
+        "proof": {
+            "type": "DataIntegrityProof",
+            "cryptosuite": "eddsa-jcs-2022",
+            "verificationMethod": "https://relayfilter.invalid/#key",
+            "proofPurpose": "assertionMethod",
+            "proofValue": "z" + "1" * 64,
+        },
+    }
+    body = json.dumps(document).encode()
+    report = read_linked(body, LinkedJob(len(body), 1.0, media=True, signature_key=keys[0], proof_key=keys[1]))
+    read = LinkedReport("invalid: signature-mismatch", "invalid: proof-mismatch", report.media, None)
+    if report != read or len(report.media) != 3:
+        raise RuntimeError(f"cannot read linked data: {report}")
 
 
 def _sound() -> list[tuple[str, bytes]]:

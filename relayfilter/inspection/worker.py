@@ -1,7 +1,7 @@
-"""The process that looks at pictures, one after the other, from one connection.
+"""The process that looks at pictures and reads linked data, one after the other, from one connection.
 
 It is forked from the zygote with everything loaded, locks itself down, says Hello and then does nothing but read a job,
-look and report. Whatever a picture makes a decoder or a check raise is a finding. What cannot be caught (a crash, a
+do it and report. Whatever a picture makes a decoder or a check raise is a finding. What cannot be caught (a crash, a
 hang in C code) ends the process: its own alarm kills it at the job's deadline, and so does the zygote when the client
 hangs up.
 """
@@ -15,8 +15,19 @@ import time
 
 import msgspec
 
+from relayfilter.inspection.linked_job import read_linked
 from relayfilter.inspection.lockdown import lock_down
-from relayfilter.inspection.messages import MAX_FRAME, MAX_PICTURE_BYTES, Hello, Job, WorkerReport, frame
+from relayfilter.inspection.messages import (
+    MAX_DOCUMENT_BYTES,
+    MAX_FRAME,
+    MAX_PICTURE_BYTES,
+    Hello,
+    Job,
+    LinkedAnswer,
+    LinkedJob,
+    WorkerReport,
+    frame,
+)
 from relayfilter.inspection.settings import ClassifySettings
 from relayfilter.media.checks.check import Check
 from relayfilter.media.finding import CheckFailed, Labelled, Picture, Uninspectable
@@ -29,7 +40,7 @@ class HungUp(Exception):
 
 
 def run(connection: socket.socket, checks: tuple[Check, ...], settings: ClassifySettings, *, parent: int) -> None:
-    """A worker's whole life. Returns when it has done its share of pictures, or raises HungUp or OSError."""
+    """A worker's whole life. Returns when it has done its share of jobs, or raises HungUp or OSError."""
     lockdown = lock_down(connection.fileno(), parent=parent, memory=settings.memory_limit * 1024 * 1024)
     serving = not (settings.require_lockdown and lockdown.missing)
     model = "; ".join(check.model for check in checks)
@@ -43,9 +54,13 @@ def _do_job(connection: socket.socket, checks: tuple[Check, ...], *, max_pixels:
     # Python leaves SIGALRM at its default action: the kernel kills, in C code too.
     signal.setitimer(signal.ITIMER_REAL, job.deadline)
     data = _receive(connection, job.length)
-    picture, findings, timings = look(data, checks, max_pixels=max_pixels)
+    answer: WorkerReport | LinkedAnswer
+    if isinstance(job, LinkedJob):
+        answer = LinkedAnswer(read_linked(data, job), last=last)
+    else:
+        answer = WorkerReport(*look(data, checks, max_pixels=max_pixels), last=last)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    connection.sendall(frame(WorkerReport(picture, findings, timings, last=last)))
+    connection.sendall(frame(answer))
 
 
 def look(
@@ -93,14 +108,15 @@ class _StageClock:
         self._since = now
 
 
-def _receive_job(connection: socket.socket) -> Job:
+def _receive_job(connection: socket.socket) -> Job | LinkedJob:
     if (length := int.from_bytes(_receive(connection, 4), "big")) > MAX_FRAME:
         raise HungUp
     try:
-        job = msgspec.msgpack.decode(_receive(connection, length), type=Job)
+        job = msgspec.msgpack.decode(_receive(connection, length), type=Job | LinkedJob)
     except msgspec.DecodeError:
         raise HungUp from None
-    if not 0 <= job.length <= MAX_PICTURE_BYTES or job.deadline <= 0:
+    most = MAX_DOCUMENT_BYTES if isinstance(job, LinkedJob) else MAX_PICTURE_BYTES
+    if not 0 <= job.length <= most or job.deadline <= 0:
         raise HungUp
     return job
 

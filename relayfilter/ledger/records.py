@@ -37,7 +37,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `at` is wall-clock seconds, `status` what the sender was told, `reason` why in a slug or in the rule's own words,
     `timings` milliseconds by stage, `body_sha256` the hash of the activity's bytes. `cause` is the id of the earlier
-    decision that settled this one, `withheld` has the ids to which nothing may refer because of this one.
+    decision that settled this one, `withheld` has the ids to which nothing may refer because of this one. `linked` and
+    `proof` tell what the signatures inside the document are worth, `second_reading` why it could not be read as linked
+    data.
     """
 
     id: int
@@ -61,6 +63,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     decision: Decision | None = None
     cause: str | None = None
     withheld: tuple[str, ...] = ()
+    linked: str | None = None
+    proof: str | None = None
+    second_reading: str | None = None
     media: tuple[InspectedMedia, ...] = ()
     upstream: UpstreamAnswer | None = None
     timings: dict[str, float] = {}

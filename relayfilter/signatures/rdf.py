@@ -2,18 +2,17 @@
 
 PyLD is correct but was not made for hostile documents. Three things keep it bounded:
 
-1. LIMITS: it never sees what no honest activity needs. Its work is quadratic in places, and Python's recursion ends.
-2. Canonicalisation (URDNA2015) names blank nodes by what stands around them and is factorial when they look alike:
-   seven of them in 600 bytes take seconds. The factorial part works on blank nodes whose own quads look the same, and
-   only along quads that join two of these. A graph that has such a quad is refused, and what is left is polynomial.
-   Look-alikes that touch only named things (the same attachment twice) are harmless and pass.
+1. LIMITS: it never sees what no honest activity needs. Some of its work is quadratic, and Python's recursion ends.
+2. Canonicalisation (URDNA2015) names blank nodes by what stands around them. Where they look alike it tries their
+   orders, and that is factorial: seven of them in 600 bytes take seconds. Every order costs at least one call of its
+   Hash N-Degree Quads, so those calls are counted. Honest documents need some, for pictures with the same focal point.
 3. It is called in a process that can be killed at its deadline.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -27,12 +26,13 @@ from relayfilter.signatures.contexts import ACTIVITYSTREAMS, KNOWN, OWN
 Document = dict[str, Any]
 T = TypeVar("T")
 
-LIMITS: Final = {"too-deep": 24, "too-many-values": 2_000, "too-many-blank-nodes": 128}
-"""Nested objects and arrays; members and items in all; objects without an id."""
+LIMITS: Final = {"too-deep": 24, "too-many-values": 1_000, "too-many-contexts": 32, "blank-nodes-alike": 128}
+"""Nested objects and arrays; members and items in all; contexts named or written out, in all; calls of Hash N-Degree
+Quads."""
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The document was not read. Reasons: the keys of LIMITS, `unknown-context`, `blank-nodes-alike`, `recursion`, and
+    """The document was not read. Reasons: the keys of LIMITS, `unknown-context`, `recursion`, and
     `json-ld-error`; its `detail` is PyLD's code for what is wrong, or the type of the exception that it fell over."""
 
     reason: str
@@ -54,55 +54,28 @@ def canonical_nquads(document: Document) -> str | Refused:
 
 def check(document: Document) -> Refused | None:
     """Why this document is not handed to PyLD, if so. Bounded itself by LIMITS."""
-    values = blank_nodes = 0
+    values = contexts = 0
     level: list[Any] = [document]
     for _ in range(LIMITS["too-deep"]):
         children: list[Any] = []
         for node in level:
             values += len(node)
-            if isinstance(node, dict):
-                blank_nodes += not any(isinstance(node.get(name), str) for name in ("id", "@id"))
-                if "@context" in node and not _is_known(node["@context"]):
+            if isinstance(node, dict) and "@context" in node:
+                named = node["@context"] if isinstance(node["@context"], list) else [node["@context"]]
+                contexts += len(named)
+                if not all(map(_is_known, named)):
                     return Refused("unknown-context")
             children += node.values() if isinstance(node, dict) else node
         if values > LIMITS["too-many-values"]:
             return Refused("too-many-values")
         level = [child for child in children if isinstance(child, (dict, list))]
         if not level:
-            return Refused("too-many-blank-nodes") if blank_nodes > LIMITS["too-many-blank-nodes"] else None
+            return Refused("too-many-contexts") if contexts > LIMITS["too-many-contexts"] else None
     return Refused("too-deep")
 
 
 def _is_known(context: object) -> bool:
-    contexts = context if isinstance(context, list) else [context]
-    if any(isinstance(one, dict) and "@import" in one for one in contexts):
-        return False
-    return all(one in KNOWN for one in contexts if isinstance(one, str))
-
-
-def _has_alike_neighbours(dataset: dict[str, Any]) -> bool:
-    """Does a quad join two blank nodes that URDNA2015's first step (Hash First Degree Quads) cannot tell apart from
-    others?"""
-    joined: list[set[str]] = []
-    seen_by: defaultdict[str, list[tuple[object, ...]]] = defaultdict(list)
-    for graph, triples in dataset.items():
-        for triple in triples:
-            parts = (triple["subject"], triple["object"], {"type": "graph", "value": graph})
-            blanks = {part["value"] for part in parts if part["value"].startswith("_:") and part["type"] != "literal"}
-            for blank in blanks:
-                seen_by[blank].append((triple["predicate"]["value"], *(_seen_from(blank, part) for part in parts)))
-            joined.append(blanks)
-    looks = {blank: tuple(sorted(map(repr, quads))) for blank, quads in seen_by.items()}
-    times = Counter(looks.values())
-    return any(sum(times[looks[blank]] > 1 for blank in blanks) > 1 for blanks in joined)
-
-
-def _seen_from(blank: str, part: dict[str, Any]) -> object:
-    if part["type"] == "literal":
-        return sorted(part.items())
-    if part["value"].startswith("_:"):
-        return "_:a" if part["value"] == blank else "_:z"
-    return part["value"]
+    return context in KNOWN if isinstance(context, str) else not (isinstance(context, dict) and "@import" in context)
 
 
 def _expand(document: Document) -> list[Any]:
@@ -112,9 +85,10 @@ def _expand(document: Document) -> list[Any]:
 
 def _canonicalise(document: Document) -> str | Refused:
     dataset: dict[str, Any] = jsonld.to_rdf(document, _OPTIONS)
-    if _has_alike_neighbours(dataset):
+    try:
+        quads: str = _BoundedURDNA2015().main(dataset, {"format": "application/n-quads"})
+    except _TooAlike:
         return Refused("blank-nodes-alike")
-    quads: str = URDNA2015().main(dataset, {"format": "application/n-quads"})
     return quads
 
 
@@ -132,6 +106,33 @@ def _unless_refused(document: Document, read: Callable[[Document], T | Refused])
         return Refused("json-ld-error", str(getattr(cause, "code", None) or type(cause).__name__)[:100])
 
 
+class _TooAlike(Exception):
+    """The blank nodes of a document have too many orders."""
+
+
+class _BoundedURDNA2015(URDNA2015):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls = 0
+
+    def hash_n_degree_quads(self, id_: str, issuer: Any) -> Any:
+        self._calls += 1
+        if self._calls > LIMITS["blank-nodes-alike"]:
+            raise _TooAlike
+        return super().hash_n_degree_quads(id_, issuer)
+
+
+class _Numbers:
+    """Names for contexts, unique in this process. PyLD asks uuid1 for them, hence libuuid, which opens a socket to a
+    daemon and a file of its own."""
+
+    def __init__(self) -> None:
+        self._next = itertools.count()
+
+    def uuid1(self) -> int:
+        return next(self._next)
+
+
 class _Loader(FrozenDocumentLoader):  # type: ignore[misc]
     """Lets PyLD keep the contexts that it has read once: they never change."""
 
@@ -144,3 +145,4 @@ _OPTIONS: Final = {
         {url: json.loads(path.read_bytes()) for url, path in {**BUNDLED_CONTEXTS, **OWN}.items() if url in KNOWN}
     )
 }
+jsonld.uuid = _Numbers()

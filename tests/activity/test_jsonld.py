@@ -99,7 +99,13 @@ ORDINARY = {
     "lemmy's message": chat_message(ALICE, GROUP.id, "Hello"),
     "a deleted account": delete_self(ALICE),
     "peertube's video": peertube_video(ALICE, GROUP, "https://a.test/thumbnail.jpg"),
-    "an actor": {"@context": ACTIVITYSTREAMS, "id": ALICE.id, "type": "Update", "object": ALICE.document()},
+    "an actor": {
+        "@context": ACTIVITYSTREAMS,
+        "id": f"{ALICE.id}#1",
+        "type": "Update",
+        "actor": ALICE.id,
+        "object": ALICE.document(),
+    },
 }
 
 

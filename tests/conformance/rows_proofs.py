@@ -16,7 +16,6 @@ from tests.support.world_delivery import Answer
 Document = dict[str, Any]
 Sign = Callable[[Document], Document]
 
-_PENDING = "the daemon does not look at signatures inside documents yet"
 _CONTEXT = [ACTIVITYSTREAMS, SECURITY, "https://w3id.org/security/data-integrity/v1"]
 _CLIQUE = 7
 
@@ -43,7 +42,7 @@ def cases(scene: Scene) -> Iterator[Case]:
         return linked(proven(document))
 
     valid = {"proof": "valid", "linked": "valid"}
-    yield Case(49, "Fedify: proof and signature both", _by(author, both), "F", log=valid, pending=_PENDING)
+    yield Case(49, "Fedify: proof and signature both", _by(author, both), "F", log=valid)
 
 
 def _by(author: Actor, sign: Sign, *, sender: Actor | None = None, **members: Any) -> Any:
@@ -61,12 +60,12 @@ def _relayed(author: Actor, relay: Actor, linked: Sign, proven: Sign) -> Iterato
         ("valid signature (Friendica, Smithereen) by the sender himself", linked, {"linked": "valid"}),
         ("valid proof by the sender himself", proven, {"proof": "valid"}),
     ):
-        yield Case(46, name, _by(author, sign), "F", log=log, pending=_PENDING)
+        yield Case(46, name, _by(author, sign), "F", log=log)
 
     def altered(document: Document) -> Document:
         return linked(document) | {"summary": "Not what was signed"}
 
-    yield Case(46, "signature over something else", _by(author, altered), "F", log=_INVALID, pending=_PENDING)
+    yield Case(46, "signature over something else", _by(author, altered), "F", log=_INVALID)
 
 
 _INVALID = {"linked": "invalid"}
@@ -81,7 +80,7 @@ def _reshaped(scene: Scene, author: Actor, linked: Sign) -> Iterator[Case]:
 
     for keyword, value in (("@graph", [inner]), ("@included", [inner]), ("@reverse", {"object": inner})):
         request = _by(author, partial(reshaped, {keyword: value}))
-        yield Case(47, keyword, request, "F", log=_INVALID, pending=_PENDING)
+        yield Case(47, keyword, request, "F", log=_INVALID)
 
     def unasked(_answer: Answer) -> str | None:
         return "the context was fetched" if scene.beta.requests["/context.jsonld"] else None
@@ -90,7 +89,7 @@ def _reshaped(scene: Scene, author: Actor, linked: Sign) -> Iterator[Case]:
         return linked(document) | {"@context": [*_CONTEXT, scene.beta.url("/context.jsonld")]}
 
     unknown = _by(author, foreign)
-    yield Case(47, "unknown context", unknown, "F", log=_INVALID, also=unasked, pending=_PENDING)
+    yield Case(47, "unknown context", unknown, "F", log=_INVALID, also=unasked)
 
 
 def _poisoned(author: Actor) -> Iterator[Case]:
@@ -105,7 +104,7 @@ def _poisoned(author: Actor) -> Iterator[Case]:
     deep: Document = {"type": "Note"}
     for _ in range(25):
         deep = {"type": "Note", "replies": deep}
-    skipped: Any = {"log": {"linked": "skipped"}, "within": 0.5, "pending": _PENDING}
+    skipped: Any = {"log": {"linked": "skipped"}, "within": 0.5}
     yield Case(48, f"poison clique of {_CLIQUE}", _by(author, unsound, tag=clique), "F", **skipped)
     yield Case(48, "as deep as is read at all", _by(author, unsound, replies=deep), "F", **skipped)
     deepest: Any = []

@@ -218,3 +218,24 @@ def test_policy_knows_how_old_an_account_is_and_how_much_was_seen_of_it() -> Non
             assert await village.send(old, again) == 200
 
     trio.run(main)
+
+
+def test_attack_a_picture_behind_a_prefix_that_plain_json_hides_is_found() -> None:
+    async def main() -> None:
+        async with World() as world:
+            host = world.fediverse["alpha.example"]
+            alice = host.actor("alice")
+            note = say.mastodon_note(alice, "<p>Hi</p>")
+            card = host.add_image("/card.png", render("png"))
+            note["@context"] = [
+                "https://www.w3.org/ns/activitystreams",
+                {"x": "https://www.w3.org/ns/activitystreams#"},
+            ]
+            note["object"]["x:attachment"] = {"type": "Image", "x:url": {"id": card}}
+            assert (await world.deliver(alice, note)).status == 403
+            line = await world.log_line(lambda line: line["event"] == "delivery")
+            assert line["rule"] == "test-card"
+            told = (await world.run_cli("explain", line["id"])).stdout.decode()
+            assert "jsonld:" in told
+
+    trio.run(main)

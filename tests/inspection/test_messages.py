@@ -6,13 +6,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from relayfilter.activity.media_ref import MediaRef
 from relayfilter.inspection.messages import (
+    MAX_LINKED_MEDIA,
     Hello,
     Job,
+    LinkedAnswer,
+    LinkedReport,
     MalformedFrame,
     WorkerReport,
     frame,
     read_hello,
+    read_linked_answer,
     read_report,
 )
 from relayfilter.media.finding import CheckFailed, HashMatched, Labelled, NotInlined, Picture, Uninspectable
@@ -21,7 +26,7 @@ PICTURE = Picture("png", 640, 480, 1, bytes(32), (bytes(32),) * 8, 77)
 REPORT = WorkerReport(PICTURE, (Labelled("open_nsfw", "nsfw", 0.25),), {"decode": 1.5}, last=False)
 
 
-def payload(message: Hello | Job | WorkerReport) -> bytes:
+def payload(message: Hello | Job | WorkerReport | LinkedAnswer) -> bytes:
     framed = frame(message)
     assert int.from_bytes(framed[:4], "big") == len(framed) - 4
     return framed[4:]
@@ -105,3 +110,49 @@ def test_what_is_no_report_is_refused(data: bytes) -> None:
 def test_what_is_no_hello_is_refused() -> None:
     with pytest.raises(MalformedFrame):
         read_hello(payload(REPORT))
+
+
+POINTER = "jsonld:/https://www.w3.org/ns/activitystreams#image/0"
+MEDIUM = MediaRef(POINTER, "https://a.test/1.png", "image")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        LinkedReport(),
+        LinkedReport("valid", "invalid: proof-mismatch", (MEDIUM,) * MAX_LINKED_MEDIA, None),
+        LinkedReport("skipped: too-deep", None, (), "json-ld-error"),
+        LinkedReport(media=(changed(MEDIUM, url="h\u202e\n" + "x" * 2000),)),
+    ],
+)
+def test_what_an_intact_worker_says_of_a_document_is_read(report: LinkedReport) -> None:
+    assert read_linked_answer(payload(LinkedAnswer(report, last=True))) == LinkedAnswer(report, last=True)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        LinkedReport(signature="VALID"),
+        LinkedReport(signature="valid\n"),
+        LinkedReport(signature="valid: really"),
+        LinkedReport(proof="invalid: \x1b[2J"),
+        LinkedReport(proof="invalid: " + "x" * 65),
+        LinkedReport(proof=""),
+        LinkedReport(unreadable="because of this"),
+        LinkedReport(unreadable=""),
+        LinkedReport(media=(MEDIUM,) * (MAX_LINKED_MEDIA + 1)),
+        LinkedReport(media=(changed(MEDIUM, pointer="/object/image"),)),
+        LinkedReport(media=(changed(MEDIUM, pointer=POINTER + "\n"),)),
+        LinkedReport(media=(changed(MEDIUM, pointer=POINTER + "x" * 513),)),
+        LinkedReport(media=(changed(MEDIUM, url="x" * 2050),)),
+        LinkedReport(media=(changed(MEDIUM, slot="other"),)),
+    ],
+)
+def test_what_a_taken_over_worker_might_say_of_a_document_is_refused(report: LinkedReport) -> None:
+    with pytest.raises(MalformedFrame):
+        read_linked_answer(payload(LinkedAnswer(report, last=False)))
+
+
+def test_what_is_no_answer_is_refused() -> None:
+    with pytest.raises(MalformedFrame):
+        read_linked_answer(payload(REPORT))

@@ -11,7 +11,7 @@ import sys
 import pytest
 from PIL import Image
 
-from relayfilter.inspection.messages import Job, frame
+from relayfilter.inspection.messages import MAX_DOCUMENT_BYTES, Job, LinkedJob, frame
 from relayfilter.inspection.worker import look
 from relayfilter.media.finding import CheckFailed, Labelled, Uninspectable
 from tests.inspection.odd_zygote import CALM, CRASH, EAT, HANG, RAISE, ByColour
@@ -102,6 +102,9 @@ def test_too_much_memory_is_refused_by_the_limit_and_survived(odd: Classify) -> 
         frame(Job(length=-1, deadline=1.0)),
         frame(Job(length=1 << 40, deadline=1.0)),
         frame(Job(length=1, deadline=0.0)),
+        frame(LinkedJob(length=-1, deadline=1.0, media=True)),
+        frame(LinkedJob(length=MAX_DOCUMENT_BYTES + 1, deadline=1.0, media=True)),
+        frame(LinkedJob(length=1, deadline=0.0, media=True)),
     ],
 )
 def test_whoever_breaks_the_protocol_is_left_alone(odd: Classify, sent: bytes) -> None:
