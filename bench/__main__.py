@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-BENCHES = ("text", "images", "memory", "policy")
+BENCHES = ("text", "images", "memory", "policy", "reading")
 
 
 def main() -> None:

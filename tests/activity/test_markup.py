@@ -210,10 +210,10 @@ def seconds(language: str, text: str) -> float:
 
 @pytest.mark.parametrize("language", ["markdown", "html"])
 @pytest.mark.parametrize("size", [4_000, 16_000, LIMITS["characters"], 262_144])
-def test_no_text_takes_longer_than_200_ms(size: int, language: str) -> None:
+def test_no_text_takes_for_ever(size: int, language: str) -> None:
+    """A bound against quadratic readers, which would take minutes; the benchmark has the speed."""
     texts = [(before + bomb * size)[:size] for bomb in BOMBS for before in ("", f"![a]({U}) <img src=x> ")]
-    slowest = max(texts, key=lambda text: seconds(language, text))
-    assert min(seconds(language, slowest) for _ in range(3)) < 0.2
+    assert max(seconds(language, text) for text in texts) < 5
 
 
 @pytest.mark.parametrize(

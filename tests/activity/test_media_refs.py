@@ -253,10 +253,10 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("document", ATTACKS.values(), ids=ATTACKS)
-def test_a_hostile_document_of_256_kib_takes_less_than_200_ms(document: dict[str, Any]) -> None:
+def test_a_hostile_document_of_256_kib_does_not_take_for_ever(document: dict[str, Any]) -> None:
     started = time.process_time()
     find_media(document)
-    assert time.process_time() - started < 0.2
+    assert time.process_time() - started < 5
 
 
 # fmt: off

@@ -27,7 +27,7 @@ class _BrokenKeys:
 
 
 def _street() -> Street:
-    parts: dict[str, Any] = dict.fromkeys(("inspector", "look_ahead", "ledger", "policy", "upstream"))
+    parts: dict[str, Any] = dict.fromkeys(("inspector", "linked", "look_ahead", "ledger", "policy", "upstream"))
     return Street(
         domains=frozenset({"lemmy.example"}), deadline=1, lanes=Lanes(), keys=cast(Any, _BrokenKeys()), **parts
     )

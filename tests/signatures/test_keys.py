@@ -22,6 +22,7 @@ from relayfilter.signatures.keys import (
     read_key_document,
 )
 from relayfilter.signatures.result import BadSignature, KeyUnavailable
+from tests.support.linked_signing import multibase, multikey
 from tests.support.signing import keypair
 
 ACTOR = "https://a.test/users/alice"
@@ -60,6 +61,50 @@ def read(document: Any) -> KeyDocument:
 )
 def test_keys_in_documents(document: Any, found: list[tuple[str, str | None]]) -> None:
     assert [(one.id, one.owner) for one in read(document).keys] == found
+
+
+ED25519 = keypair("alice", "ed25519")
+ED25519_ID = f"{ACTOR}#ed25519-key"
+
+
+def assertion(key_id: str = ED25519_ID, **more: Any) -> dict[str, Any]:
+    return {"id": key_id, "type": "Multikey", "controller": ACTOR, "publicKeyMultibase": multikey(ED25519), **more}
+
+
+@pytest.mark.parametrize(
+    ("methods", "found"),
+    [
+        (assertion(), [(ED25519_ID, ED25519.public_pem)]),
+        ([assertion(), assertion("#2")], [(ED25519_ID, ED25519.public_pem), ("#2", ED25519.public_pem)]),
+        ([assertion(publicKeyMultibase=multibase(b"\x12\x05" + bytes(270)))], []),
+        ([assertion(publicKeyMultibase="z" + "1" * 10_000), assertion(publicKeyMultibase=7)], []),
+        ([assertion(type="Ed25519VerificationKey2020")], []),
+        ([assertion(publicKeyMultibase="junk", publicKeyPem=PEM)], []),
+        ([assertion(str(n)) for n in range(MAX_KEYS + 5)], [(str(n), ED25519.public_pem) for n in range(MAX_KEYS)]),
+        ([ED25519_ID, None, 7], []),
+    ],
+)
+def test_multikeys_under_assertion_method(methods: Any, found: list[tuple[str, str]]) -> None:
+    document = read({**actor(key()), "assertionMethod": methods})
+    assert [(one.id, one.pem) for one in document.keys] == [(KEY_ID, PEM), *found]
+
+
+@pytest.mark.parametrize(
+    ("document", "url", "key_id", "outcome"),
+    [
+        ({**actor(key()), "assertionMethod": [assertion()]}, ACTOR, ED25519_ID, "ok"),
+        (assertion(f"{ACTOR}/ed25519"), f"{ACTOR}/ed25519", f"{ACTOR}/ed25519", "ask"),
+        ({**actor(key()), "assertionMethod": [assertion()]}, "https://evil.test/", ED25519_ID, "key-foreign-origin"),
+        ({**actor(key(), "https://a.test/bob"), "assertionMethod": assertion()}, ACTOR, ED25519_ID, "key-document-id"),
+        (actor(key()), ACTOR, ED25519_ID, "key-not-listed"),
+    ],
+)
+def test_whose_multikey_is_it(document: Any, url: str, key_id: str, outcome: str) -> None:
+    judged = judge_key_document(read(document), url=url, key_id=key_id, actor=ACTOR, declared=True)
+    if isinstance(judged, BadSignature):
+        assert judged.reason == outcome
+    else:
+        assert judged == (PublishedKey(key_id, ED25519.public_pem, ACTOR) if outcome == "ok" else AskActor())
 
 
 @pytest.mark.parametrize(
