@@ -161,6 +161,8 @@ class LookAhead:
         outcomes: list[tuple[_Named, _Outcome]] = []
         left = self._settings.documents
         for depth in range(self._settings.depth + 2):
+            if not level:
+                break
             is_last = depth > self._settings.depth
             too_deep = [named for named in level if is_last and named.kind == "object"]
             followed = [named for named in level if not is_last or named.kind == "actor"]

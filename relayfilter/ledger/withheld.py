@@ -113,6 +113,8 @@ class WithheldObjects:
         return self._changes.drain()
 
     def _find(self, digest: bytes) -> tuple[int, float | None] | None:
+        if not self._count:
+            return None
         found: tuple[int, float | None] | None = self._memory.execute(
             "SELECT cause, until FROM held WHERE digest = ?", (digest,)
         ).fetchone()
