@@ -10,21 +10,33 @@ host, and those about objects of that host, whose servers decide how long its ow
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 
 import trio
 
 
 class Turn:
-    """One delivery's place. `host` is the instance that sends it."""
+    """One delivery's place, held while the context lasts. `host` is the instance that sends it."""
 
-    def __init__(self, lanes: dict[str, dict[Turn, None]], names: tuple[str, ...], host: str) -> None:
+    def __init__(self, lanes: dict[str, dict[Turn, None]], names: Collection[str], host: str) -> None:
         self._lanes = lanes
-        self._names = names
+        self._names = tuple(dict.fromkeys(names))
         self._host = host
         self._admitted = False
-        self._changed = trio.Event()
+        self._changed: trio.Event | None = None
+        for name in self._names:
+            lanes.setdefault(name, {})[self] = None
+
+    def __enter__(self) -> Turn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in self._names:
+            lane = self._lanes[name]
+            del lane[self]
+            if not lane:
+                del self._lanes[name]
+        self._tell()
 
     def admit(self) -> None:
         """The sender is verified: from now on everybody behind waits for this delivery."""
@@ -33,9 +45,11 @@ class Turn:
 
     async def come(self, *, deadline: float) -> bool:
         """Returns True when nobody stands before this delivery, False at `deadline` on Trio's clock."""
+        if self._blocker() is None:
+            return True
         with trio.CancelScope(deadline=deadline):
             while (blocker := self._blocker()) is not None:
-                await blocker._changed.wait()
+                await blocker._change()
             return True
         return False
 
@@ -48,9 +62,16 @@ class Turn:
                     return earlier
         return None
 
+    async def _change(self) -> None:
+        """Returns when this delivery was admitted or has left."""
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
     def _tell(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
 
 class Lanes:
@@ -59,21 +80,9 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[str, dict[Turn, None]] = {}
 
-    @contextmanager
-    def enter(self, names: Collection[str], host: str) -> Iterator[Turn]:
-        """A place in the lanes of `names`, left when the context ends."""
-        turn = Turn(self._lanes, tuple(dict.fromkeys(names)), host)
-        for name in turn._names:
-            self._lanes.setdefault(name, {})[turn] = None
-        try:
-            yield turn
-        finally:
-            for name in turn._names:
-                lane = self._lanes[name]
-                del lane[turn]
-                if not lane:
-                    del self._lanes[name]
-            turn._tell()
+    def enter(self, names: Collection[str], host: str) -> Turn:
+        """A place in the lanes of `names`, taken at once and left when its context ends."""
+        return Turn(self._lanes, names, host)
 
     def __len__(self) -> int:
         return len(self._lanes)
