@@ -33,12 +33,13 @@ class Played:
         self,
         *groups: Attacks,
         settings: Mapping[str, Any] | None = None,
+        policy: str = POLICY,
         also: Callable[[Answer], str | None] | None = None,
     ) -> None:
         self._seen: dict[Attacks, list[Seen]] = {}
 
         async def main() -> None:
-            async with World(policy=POLICY, settings=settings) as world:
+            async with World(policy=policy, settings=settings) as world:
                 scene = Scene(world)
                 for group in groups:
                     cases = (case._replace(also=case.also or also) for case in group(scene))
