@@ -25,6 +25,7 @@ from relayfilter.stages import (
     author,
     gather,
     identify,
+    led_to,
     look,
     look_ahead,
     not_admitted,
@@ -51,7 +52,8 @@ async def judge(request: InboxRequest, street: Street) -> Outcome:
     laps.end("parse")
     known = partial(Outcome, activity=activity, claim=claim, timings=laps.millis)
 
-    with street.lanes.enter(subjects(activity, references), instance_of(activity.actor) or "") as turn:
+    about = subjects(activity, references)
+    with street.lanes.enter(about, instance_of(activity.actor) or "") as turn:
         sender = await identify(request, claim, activity, street, deadline)
         laps.end("verify")
         if not isinstance(sender, Verified) or (sender.scheme == "rfc9421" and street.rfc9421 == "reject"):
@@ -63,7 +65,7 @@ async def judge(request: InboxRequest, street: Street) -> Outcome:
             return known("deferred", 503, "waits-for-earlier")
         laps.end("order")
         if (settled := recall(activity, street, known)) or (
-            settled := withheld_reference(request, activity, references, street, known)
+            settled := withheld_reference(request, about, references, street, known)
         ):
             return settled
 
@@ -72,6 +74,8 @@ async def judge(request: InboxRequest, street: Street) -> Outcome:
         laps.end("inspect")
         ahead = await look_ahead(references, street, deadline)
         laps.end("look-ahead")
+        if settled := withheld_reference(request, led_to(ahead), references, street, known):
+            return settled
 
         account = street.ledger.accounts.get(author(activity))
         evidence = gather(activity, sender, (*media, *ahead.media), account, request.received_at, linked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -121,12 +121,13 @@ def recall(activity: Activity, street: Street, known: Known) -> Outcome | None:
 
 
 def withheld_reference(
-    request: InboxRequest, activity: Activity, references: References, street: Street, known: Known
+    request: InboxRequest, ids: Iterable[str], references: References, street: Street, known: Known
 ) -> Outcome | None:
-    """Nothing passes that refers to something withheld, because Lemmy would fetch it; except deletions."""
+    """Nothing passes that leads to something withheld, because Lemmy would fetch it; except deletions. `ids` are what
+    the delivery refers to, or where that led."""
     if references.deletes:
         return None
-    withheld = street.ledger.withheld.cause_of(subjects(activity, references), request.received_at)
+    withheld = street.ledger.withheld.cause_of(ids, request.received_at)
     if withheld is None:
         return None
     decision = Decision(
@@ -164,6 +165,11 @@ async def look_ahead(references: References, street: Street, deadline: float) ->
         if document.kind == "actor" and document.published is not None:
             street.ledger.accounts.set_published(document.id, document.published)
     return ahead
+
+
+def led_to(ahead: LookAheadResult) -> tuple[str, ...]:
+    """The objects that were fetched, by the ids that they give themselves: a redirect may lead to another."""
+    return tuple(document.id for document in ahead.documents if document.kind == "object")
 
 
 def gather(

@@ -98,7 +98,10 @@ class InboxGate:
 
 
 def check_content_type(request: InboxRequest) -> None:
-    """Lemmy's guard: Content-Type starts with `application/`. Raises MalformedRequest (415)."""
+    """Lemmy's guard: Content-Type starts with `application/`. And no Content-Encoding: what Lemmy might unpack is not
+    what was read here. Raises MalformedRequest (415)."""
+    if any(value.lower() != b"identity" for value in request.values(b"content-encoding")):
+        raise MalformedRequest(415, "content-encoding")
     if not any(value.lower().startswith(b"application/") for value in request.values(b"content-type")):
         raise MalformedRequest(415, "content-type")
 

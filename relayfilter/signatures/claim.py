@@ -21,6 +21,7 @@ from relayfilter.signatures.keys import load_public_key
 from relayfilter.signatures.owner import check_owner
 from relayfilter.signatures.result import ActorKey, BadSignature, NoSignature, Verified
 from relayfilter.signatures.rfc9421 import Rfc9421Claim, precheck_rfc9421, read_rfc9421, verify_rfc9421
+from relayfilter.wire.head import HOP_BY_HOP, connection_options
 
 Claim = CavageClaim | Rfc9421Claim
 
@@ -81,12 +82,24 @@ def precheck(
     request: InboxRequest, claim: Claim, *, domains: frozenset[str], now: float
 ) -> CheckedClaim | BadSignature:
     """Why the claim cannot be good whatever the key, if so. `domains` are our own hosts in lower case, `now` is in
-    epoch seconds. Reasons: those of precheck_cavage and precheck_rfc9421."""
+    epoch seconds. Reasons: `hop-by-hop-signed`, those of precheck_cavage and precheck_rfc9421."""
+    if bad := _check_hops(request, claim):
+        return bad
     if isinstance(claim, CavageClaim):
         bad = precheck_cavage(request, claim, domains=domains, now=now)
     else:
         bad = precheck_rfc9421(request, claim, domains=domains, now=now)
     return bad or CheckedClaim(request, claim, now)
+
+
+def _check_hops(request: InboxRequest, claim: Claim) -> BadSignature | None:
+    """A header that ends at this hop is not forwarded, so a signature over it could not be checked any more."""
+    ends_here = HOP_BY_HOP | connection_options(request.values(b"connection"))
+    signatures = (claim,) if isinstance(claim, CavageClaim) else claim.signatures
+    for name in ends_here:
+        if any(name.decode("latin-1") in signature.covered for signature in signatures):
+            return BadSignature("hop-by-hop-signed", name.decode("latin-1"))
+    return None
 
 
 def verify(checked: CheckedClaim, key: ActorKey, *, actor: str) -> Verified | BadSignature:
