@@ -82,6 +82,8 @@ class WithheldObjects:
     def cause_of(self, ids: Iterable[str], now: float) -> Withheld | None:
         """The first of `ids` that is withheld, in whatever spelling, with its cause. An id with a fragment leads to the
         document without it, so that is looked for too."""
+        if not self._count:
+            return None
         for object_id in ids:
             for spelling in (object_id, object_id.partition("#")[0]) if "#" in object_id else (object_id,):
                 held = self._find(digest_of_any_spelling(spelling))
@@ -91,7 +93,7 @@ class WithheldObjects:
 
     def is_released(self, object_id: str) -> bool:
         """Did an operator release this id? (In whatever spelling; what only shares its document is not released.)"""
-        return digest_of_any_spelling(object_id) in self._released
+        return bool(self._released) and digest_of_any_spelling(object_id) in self._released
 
     def release(self, released: Iterable[Released]) -> None:
         """Takes in what an operator released; the disk has it already."""
@@ -113,8 +115,6 @@ class WithheldObjects:
         return self._changes.drain()
 
     def _find(self, digest: bytes) -> tuple[int, float | None] | None:
-        if not self._count:
-            return None
         found: tuple[int, float | None] | None = self._memory.execute(
             "SELECT cause, until FROM held WHERE digest = ?", (digest,)
         ).fetchone()

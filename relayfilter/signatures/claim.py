@@ -28,6 +28,8 @@ Claim = CavageClaim | Rfc9421Claim
 MAX_HEADER = 8192
 """Bytes of the longest Signature, Signature-Input or Authorization header that is looked at."""
 
+_ENDS_HERE = frozenset(name.decode("ascii") for name in HOP_BY_HOP)
+
 _ONCE = (
     b"host",
     b"date",
@@ -94,11 +96,13 @@ def precheck(
 
 def _check_hops(request: InboxRequest, claim: Claim) -> BadSignature | None:
     """A header that ends at this hop is not forwarded, so a signature over it could not be checked any more."""
-    ends_here = HOP_BY_HOP | connection_options(request.values(b"connection"))
+    ends_here = _ENDS_HERE
+    if options := connection_options(request.values(b"connection")):
+        ends_here = ends_here | {option.decode("latin-1") for option in options}
     signatures = (claim,) if isinstance(claim, CavageClaim) else claim.signatures
-    for name in ends_here:
-        if any(name.decode("latin-1") in signature.covered for signature in signatures):
-            return BadSignature("hop-by-hop-signed", name.decode("latin-1"))
+    for signature in signatures:
+        if not ends_here.isdisjoint(signature.covered):
+            return BadSignature("hop-by-hop-signed", ", ".join(sorted(ends_here.intersection(signature.covered))))
     return None
 
 
