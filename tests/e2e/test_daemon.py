@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import trio
 
 from relayfilter.media.testcard import render
@@ -118,5 +120,24 @@ def test_a_hostile_name_reaches_no_log_and_no_terminal_raw() -> None:
                 assert b"\x1b" not in shown
                 assert "\u202e" not in shown.decode() or "--json" in command
                 assert b"\nfake" not in shown
+
+    trio.run(main)
+
+
+def test_it_says_who_it_is_to_servers_that_want_to_know() -> None:
+    async def main() -> None:
+        async with World() as world:
+            account = "/.well-known/webfinger?resource=acct:relayfilter@lemmy.example"
+            documents = []
+            for target in ("/relayfilter/actor", account, account.replace(":relay", "%3Arelay").replace("@", "%40")):
+                raw = f"GET {target} HTTP/1.1\r\nHost: lemmy.example\r\n\r\n".encode()
+                answer = await exchange(world.port, raw)
+                assert answer.status == 200
+                documents.append(json.loads(answer.body))
+            actor, *found = documents
+            assert actor["publicKey"]["owner"] == actor["id"] == "https://lemmy.example/relayfilter/actor"
+            assert all(word["links"][0]["href"] == actor["id"] for word in found)
+            key = world.state / "instance-actor.pem"
+            assert key.stat().st_mode & 0o077 == 0
 
     trio.run(main)
