@@ -66,22 +66,25 @@ def command(config_file: Path, what: str, as_json: bool) -> None:
 
 async def _scan(loaded: Loaded, what: str) -> Scan:
     seconds = loaded.config.deliveries.deadline
+    # What cannot be read needs no processes.
+    data = None if what.startswith(("http://", "https://")) else await _read(what)
+    activity = parse_activity(data) if data is not None and data.lstrip().startswith(b"{") else None
     async with inspection_processes(loaded.file, _tell) as sockets:
         fetch = FetchProcess(str(sockets.fetch))
         await until_healthy(fetch)
         inspector = Inspector(fetch, loaded.lists)
         deadline = trio.current_time() + seconds
-        if what.startswith(("http://", "https://")):
-            media = await inspector.inspect([MediaRef("", what, "attachment")], deadline=deadline)
-            return _decided(loaded, _bare(media))
-        data = await _read(what)
-        if not data.lstrip().startswith(b"{"):
-            pool = WorkerPool(str(sockets.classify), size=1, job_timeout=loaded.config.classify.job_timeout)
-            report = inspector.match(await pool.inspect(data, deadline=seconds))
-            pool.close()
-            return _decided(loaded, _bare((InspectedMedia(MediaRef("", what, "attachment"), report),)))
-        activity = parse_activity(data)
-        return _decided(loaded, gather(activity, None, await look(activity, inspector, deadline), None, time.time()))
+        if activity is not None:
+            media = await look(activity, inspector, deadline)
+            return _decided(loaded, gather(activity, None, media, None, time.time()))
+        if data is None:
+            return _decided(
+                loaded, _bare(await inspector.inspect([MediaRef("", what, "attachment")], deadline=deadline))
+            )
+        pool = WorkerPool(str(sockets.classify), size=1, job_timeout=loaded.config.classify.job_timeout)
+        report = inspector.match(await pool.inspect(data, deadline=seconds))
+        pool.close()
+        return _decided(loaded, _bare((InspectedMedia(MediaRef("", what, "attachment"), report),)))
 
 
 def _decided(loaded: Loaded, evidence: Evidence) -> Scan:
